@@ -1,0 +1,1 @@
+//! Anomaly and drift kernels on slices: signals out of numbers.

@@ -1,0 +1,1 @@
+//! Redaction, embedding, exact search and the ranking of playbooks.

@@ -1,0 +1,1 @@
+//! The journal, the drivers, the audit chain, and the simulated fleet.

@@ -1,0 +1,1 @@
+//! Blueprints, playbooks, plans, and who may do what.

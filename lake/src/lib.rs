@@ -1,0 +1,1 @@
+//! The tables of the ledger: schema, append, snapshot, maintain. The only writer.

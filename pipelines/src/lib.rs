@@ -1,0 +1,1 @@
+//! Sources, and the rounds that compose ingest, judge and act.

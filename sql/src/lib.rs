@@ -1,0 +1,1 @@
+//! DataFusion over one snapshot of the ledger. The only reader.

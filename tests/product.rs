@@ -1,0 +1,1 @@
+//! The product, end to end.
