@@ -1,0 +1,493 @@
+//! The command line: what can be said to `bellwether`.
+
+use std::path::PathBuf;
+
+use bellwether_model::time::{Span, Timestamp};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One ledger of everything an ML fleet does: it keeps metrics, runs, lineage, cost and its own decisions, judges them
+/// in rounds, and acts on what it finds under governance.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bellwether",
+    version,
+    max_term_width = 110,
+    after_help = "First steps:\n  bellwether demo                          see all of it on a simulated fleet, nothing needed\n  bellwether init --prom http://HOST:9090  write a configuration that fits your Prometheus\n  bellwether ingest --backfill 14d && bellwether round && bellwether report --html\n\nExit codes: 0 done, 1 failed, 2 usage, 3 findings (with --fail-on), 4 refused by policy, 5 approval needed."
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration file.
+    #[arg(long, short, global = true, env = "BELLWETHER_CONFIG", default_value = "bellwether.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// How to print results.
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// More log lines on stderr; twice for still more.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Log lines as text or JSON.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How to print results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables and sentences for people.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// How to print log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a Prometheus what it has and write a commented configuration that fits.
+    Init(InitArgs),
+    /// Check the configuration and everything it names: reachable, permitted, complete.
+    Doctor(DoctorArgs),
+    /// Run the whole job on a simulated fleet. Needs nothing but this binary.
+    Demo(DemoArgs),
+    /// Bring metrics, run history, lineage and inventory into the ledger. Repeating it adds nothing.
+    Ingest(IngestArgs),
+    /// Judge the metrics in the ledger and print what deviates, without recording it.
+    Detect(DetectArgs),
+    /// Compare two files column by column: which columns drifted, by how much, and how sure that is.
+    Drift(DriftArgs),
+    /// List signals: deviations of single series and columns.
+    Signals(SignalsArgs),
+    /// List incidents, or show one with all that is known of it.
+    Incidents(IncidentsArgs),
+    /// Say what an incident or signal really was; future recommendations and reports take it into account.
+    Label(LabelArgs),
+    /// Say which playbook fits an incident, and why.
+    Recommend(RecommendArgs),
+    /// Show the plan for an incident: exact patches, undo, digest, and what governance says of it.
+    Plan(PlanArgs),
+    /// Approve or reject a plan, with a token that carries the role org-admin.
+    Approve(ApproveArgs),
+    /// Carry out what may be carried out: dry-run, execute, verify, roll back.
+    Act(ActArgs),
+    /// Do all of it once: ingest, judge, record, act.
+    Round(RoundArgs),
+    /// Print what was found, recommended and done; --html writes a page to share.
+    Report(ReportArgs),
+    /// Serve the HTTP API and run the jobs of the schedule.
+    Serve(ServeArgs),
+    /// Query the ledger in SQL, read-only.
+    Sql(SqlArgs),
+    /// What a dataset, model or endpoint is made from, and what depends on it.
+    Lineage(LineageArgs),
+    /// Make keys and tokens for the API and for approvals.
+    Token(TokenArgs),
+    /// The audit chain.
+    Audit(AuditArgs),
+    /// The ledger's tables.
+    Lake(LakeArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// `bellwether init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Address of the Prometheus to ask.
+    #[arg(long, env = "PROM_URL", value_name = "URL")]
+    pub prom: url::Url,
+    /// Overwrite a configuration that is already there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `bellwether doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Also write the findings as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// `bellwether demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Seed of the simulated fleet: the same seed gives the same fleet, faults and findings.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Where to put the ledger and the report.
+    #[arg(long, default_value = "bellwether-demo", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Leave the API up afterwards.
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `bellwether ingest`
+#[derive(Debug, Args)]
+pub struct IngestArgs {
+    /// Only this source; all of the configuration when absent.
+    #[arg(value_enum)]
+    pub source: Option<IngestSource>,
+    /// How far back to begin where nothing is stored yet.
+    #[arg(long, value_name = "SPAN", default_value = "1d")]
+    pub backfill: Span,
+    /// Up to which time; now when absent.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Timestamp>,
+    /// For runs: also write all stored runs, redacted, to this file as JSONL.
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// For runs and lineage: read these files instead of what the configuration names.
+    #[arg(long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// What can be ingested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IngestSource {
+    /// Metrics from Prometheus.
+    Prometheus,
+    /// Run history from PostgreSQL or files.
+    Runs,
+    /// OpenLineage events from files and from the inbox of the API.
+    Lineage,
+    /// Endpoints, pools and nodes from Kubernetes or the configuration.
+    Inventory,
+}
+
+/// `bellwether detect`
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    /// How far back to judge.
+    #[arg(long, value_name = "SPAN", default_value = "1d")]
+    pub last: Span,
+    /// Up to which time; the newest sample when absent.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Timestamp>,
+    /// Only this metric; may be given several times.
+    #[arg(long = "metric", value_name = "NAME")]
+    pub metrics: Vec<String>,
+    /// Judge by these methods with their defaults instead of the configured rules; may be given several times.
+    #[arg(long = "method", value_name = "zscore|ewma")]
+    pub methods: Vec<String>,
+    /// Exit with code 3 when a signal of this severity or worse is found.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+}
+
+/// The severity from which on findings make the exit code 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Any.
+    Info,
+    /// Warning or critical.
+    Warning,
+    /// Critical.
+    Critical,
+}
+
+/// `bellwether drift`
+#[derive(Debug, Args)]
+pub struct DriftArgs {
+    /// The reference: CSV, JSONL or Parquet.
+    pub reference: PathBuf,
+    /// The current data: CSV, JSONL or Parquet.
+    pub current: PathBuf,
+    /// Only these columns.
+    #[arg(long = "column", value_name = "NAME")]
+    pub columns: Vec<String>,
+    /// Exit with code 3 when at least one column drifted.
+    #[arg(long)]
+    pub fail_on_drift: bool,
+}
+
+/// `bellwether signals`
+#[derive(Debug, Args)]
+pub struct SignalsArgs {
+    /// Only those that are still open.
+    #[arg(long)]
+    pub open: bool,
+    /// At most so many, newest first.
+    #[arg(long, default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// `bellwether incidents`
+#[derive(Debug, Args)]
+pub struct IncidentsArgs {
+    /// List or show.
+    #[command(subcommand)]
+    pub command: Option<IncidentsCommand>,
+    /// Only those that are still open.
+    #[arg(long)]
+    pub open: bool,
+    /// At most so many, newest first.
+    #[arg(long, default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// `bellwether incidents …`
+#[derive(Debug, Subcommand)]
+pub enum IncidentsCommand {
+    /// Show one incident with its signals, recommendation, plan, decision, execution and outcome.
+    Show {
+        /// Its id, or the beginning of it.
+        id: String,
+    },
+}
+
+/// `bellwether label`
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// Id of an incident or signal.
+    pub id: String,
+    /// What it was.
+    #[arg(value_enum)]
+    pub label: LabelWord,
+    /// Why, in your words.
+    #[arg(long)]
+    pub comment: Option<String>,
+    /// Who says so; the login name when absent.
+    #[arg(long, env = "USER", default_value = "unknown")]
+    pub actor: String,
+}
+
+/// What an incident was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LabelWord {
+    /// It was real.
+    Incident,
+    /// It was a false alarm.
+    NotAnIncident,
+}
+
+/// `bellwether recommend`
+#[derive(Debug, Args)]
+pub struct RecommendArgs {
+    /// Id of an incident; every open incident when absent.
+    pub incident: Option<String>,
+    /// At most so many playbooks for each.
+    #[arg(long, default_value_t = 3)]
+    pub top: usize,
+}
+
+/// `bellwether plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Id of an incident or plan; the plans of all open incidents when absent.
+    pub id: Option<String>,
+    /// Bind this playbook to the incident instead of the recommended one.
+    #[arg(long, value_name = "ID", requires = "id")]
+    pub playbook: Option<String>,
+}
+
+/// `bellwether approve`
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Id of the plan.
+    pub plan: String,
+    /// File that holds the approver's token.
+    #[arg(long, env = "BELLWETHER_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: PathBuf,
+    /// Reject instead of approving.
+    #[arg(long)]
+    pub reject: bool,
+    /// Why, in your words.
+    #[arg(long)]
+    pub comment: Option<String>,
+}
+
+/// `bellwether act`
+#[derive(Debug, Args)]
+pub struct ActArgs {
+    /// Stop when everything that can be done now is done, instead of waiting for verification.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Only this plan.
+    #[arg(long, value_name = "ID")]
+    pub plan: Option<String>,
+}
+
+/// `bellwether round`
+#[derive(Debug, Args)]
+pub struct RoundArgs {
+    /// Judge the ledger as of this time instead of now; nothing is ingested and nothing is carried out.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Timestamp>,
+    /// Judge and print, but record nothing and carry nothing out.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Judge again what this round judged, and compare.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["as_of", "dry_run"])]
+    pub replay: Option<String>,
+    /// Judge only what is already in the ledger.
+    #[arg(long)]
+    pub no_ingest: bool,
+    /// Exit with code 3 when an incident of this severity or worse is open.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+}
+
+/// `bellwether report`
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Write a self-contained page to this file.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "bellwether-report.html")]
+    pub html: Option<PathBuf>,
+    /// How far back to look.
+    #[arg(long, value_name = "SPAN", default_value = "7d")]
+    pub last: Span,
+    /// As of which time; the newest sample when absent.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Timestamp>,
+}
+
+/// `bellwether serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Serve on the port that this role has in the source documents: insight 8002, recommend 8003, orchestrate 8004.
+    #[arg(long, value_enum, conflicts_with = "listen")]
+    pub role: Option<Role>,
+}
+
+/// A role of the source documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Port 8002.
+    Insight,
+    /// Port 8003.
+    Recommend,
+    /// Port 8004.
+    Orchestrate,
+}
+
+/// `bellwether sql`
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// The query; read from standard input when absent.
+    pub query: Option<String>,
+    /// Read the query from this file.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "query")]
+    pub file: Option<PathBuf>,
+    /// See only what had happened by this time.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Timestamp>,
+    /// At most so many rows.
+    #[arg(long, default_value_t = 1_000)]
+    pub limit: usize,
+}
+
+/// `bellwether lineage`
+#[derive(Debug, Args)]
+pub struct LineageArgs {
+    /// Where to begin: `endpoint:namespace/name` or `dataset:namespace:name`.
+    pub entity: bellwether_model::inventory::Entity,
+    /// How many steps to follow.
+    #[arg(long, default_value_t = 20)]
+    pub depth: usize,
+    /// Only what it is made from.
+    #[arg(long, conflicts_with = "downstream")]
+    pub upstream: bool,
+    /// Only what depends on it.
+    #[arg(long)]
+    pub downstream: bool,
+    /// The graph as it was at this time.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Timestamp>,
+}
+
+/// `bellwether token`
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// What to make.
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+/// `bellwether token …`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Sign a token with the local key; the key is made on first use, readable by you alone.
+    Issue {
+        /// Whom it is for.
+        #[arg(long)]
+        subject: String,
+        /// A role it carries: viewer, operator, org-admin. May be given several times.
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
+        /// How long it is valid, at most 30d.
+        #[arg(long, default_value = "8h")]
+        ttl: Span,
+    },
+}
+
+/// `bellwether audit`
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+/// `bellwether audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the whole chain, in the journal and in the ledger.
+    Verify,
+    /// Print the newest entries.
+    Log {
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+/// `bellwether lake`
+#[derive(Debug, Args)]
+pub struct LakeArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: LakeCommand,
+}
+
+/// `bellwether lake …`
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// Versions, files, rows and bytes of every table.
+    Stat {
+        /// Also open every file and check that it is whole.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Merge small files and drop what is no longer needed.
+    Maintain,
+}
+
+/// `bellwether completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
