@@ -1,1 +1,3 @@
 //! The product, end to end.
+
+mod house;
