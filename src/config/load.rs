@@ -1,0 +1,138 @@
+//! Reading the configuration: defaults, file, environment.
+
+use std::path::{Path, PathBuf};
+
+use bellwether_governance::yaml;
+use serde_json::Value;
+
+use super::Config;
+use crate::failure::Failure;
+
+/// Prefix of environment variables that override the file: `BELLWETHER__ACT__MODE=dry_run`.
+const PREFIX: &str = "BELLWETHER__";
+
+/// Reads the configuration file and what the environment overrides.
+///
+/// # Errors
+/// The file is missing, unreadable or wrong (with file, line and column), or an override is wrong (with its name).
+pub fn load(path: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let failure = Failure::config(format!("cannot read the configuration {}: {e}", path.display()));
+        match e.kind() {
+            std::io::ErrorKind::NotFound => failure
+                .hint("write one with `bellwether init --prom URL`, name another with --config, or try `bellwether demo`, which needs none"),
+            _ => failure,
+        }
+    })?;
+    let environment = std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "PROM_URL" || name == "POSTGRES_DSN");
+    let mut config = read(&path.display().to_string(), &text, environment)?;
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    config.rebase(&folder);
+    Ok(config)
+}
+
+/// Reads a configuration's text, with overrides by environment variables.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(name: &str, text: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Config, Failure> {
+    let wrong = |e: yaml::LoadError| Failure { kind: crate::failure::Kind::Config, message: format!("{}: {}", e.place, e.message), hint: e.hint };
+    let config: Config = if text.trim().is_empty() { Config::default() } else { yaml::parse(name, text).map_err(wrong)? };
+    if config.version != 1 {
+        return Err(Failure::config(format!("{name}: version {} of the configuration is not known", config.version)).hint("this program reads version: 1"));
+    }
+    let mut overrides: Vec<_> = environment.collect();
+    if overrides.is_empty() {
+        return Ok(config);
+    }
+    overrides.sort();
+    let mut tree = serde_json::to_value(&config).map_err(|e| Failure::new(crate::failure::Kind::Internal, e.to_string()))?;
+    for (variable, value) in &overrides {
+        let path: Vec<String> = match variable.as_str() {
+            "PROM_URL" => vec!["prometheus".into(), "url".into()],
+            // Read where run history is pulled; it is no part of the tree, because it holds a password.
+            "POSTGRES_DSN" => continue,
+            _ => variable[PREFIX.len()..].to_ascii_lowercase().split("__").map(str::to_owned).collect(),
+        };
+        let parsed: Value = yaml::parse(variable, value).unwrap_or_else(|_| Value::String(value.clone()));
+        let mut place = &mut tree;
+        for key in &path {
+            if place.is_null() {
+                *place = Value::Object(serde_json::Map::new());
+            }
+            place = match place {
+                Value::Object(map) => map.entry(key.clone()).or_insert(Value::Null),
+                _ => return Err(Failure::config(format!("environment variable {variable}: {key:?} is below a value, not a section"))),
+            };
+        }
+        *place = parsed;
+        serde_json::from_value::<Config>(tree.clone()).map_err(|e| Failure::config(format!("environment variable {variable}: {e}")))?;
+    }
+    serde_json::from_value(tree).map_err(|e| Failure::config(e.to_string()))
+}
+
+impl Config {
+    /// Makes relative paths relative to this folder.
+    fn rebase(&mut self, folder: &Path) {
+        if folder.as_os_str().is_empty() {
+            return;
+        }
+        let at = |path: &mut PathBuf| {
+            if path.is_relative() {
+                *path = folder.join(&*path);
+            }
+        };
+        if !self.lake.url.contains("://") {
+            let mut path = PathBuf::from(&self.lake.url);
+            at(&mut path);
+            self.lake.url = path.display().to_string();
+        }
+        at(&mut self.journal.path);
+        at(&mut self.serve.key_file);
+        at(&mut self.redaction.key_file);
+        self.lineage.files.iter_mut().for_each(at);
+        let governance = &mut self.governance;
+        for path in [&mut governance.blueprints, &mut governance.playbooks, &mut governance.checks, &mut self.serve.public_key_file] {
+            if let Some(path) = path {
+                at(path);
+            }
+        }
+        for rule in self.rules.iter_mut().filter(|r| !r.starts_with("pack:")) {
+            let mut path = PathBuf::from(&*rule);
+            at(&mut path);
+            *rule = path.display().to_string();
+        }
+        self.runs.iter_mut().for_each(|r| r.rebase(folder));
+        self.inventory.rebase(folder);
+        if let Some(prometheus) = &mut self.prometheus {
+            prometheus.rebase(folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> impl Iterator<Item = (String, String)> {
+        std::iter::empty()
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_the_nearest_known() {
+        let failure = read("b.yaml", "version: 1\nlakes:\n  url: x\n", none()).unwrap_err();
+        assert!(failure.message.starts_with("b.yaml:2:1"), "{}", failure.message);
+        assert!(failure.to_string().contains("lake"), "{failure}");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file_and_is_named_when_wrong() {
+        let set = |n: &str, v: &str| vec![(n.to_owned(), v.to_owned())].into_iter();
+        let config = read("b.yaml", "version: 1\nact: {mode: plan}\n", set("BELLWETHER__ACT__MODE", "dry_run")).unwrap();
+        assert_eq!(config.act.mode, super::super::ActMode::DryRun);
+        let config = read("b.yaml", "", set("PROM_URL", "http://prom:9090")).unwrap();
+        assert_eq!(config.prometheus.unwrap().url.as_str(), "http://prom:9090/");
+        let failure = read("b.yaml", "", set("BELLWETHER__ACT__MODE", "yolo")).unwrap_err();
+        assert!(failure.message.contains("BELLWETHER__ACT__MODE"), "{failure}");
+    }
+}
