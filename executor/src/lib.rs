@@ -1,1 +1,3 @@
 //! The journal, the drivers, the audit chain, and the simulated fleet.
+
+pub mod apiserver;
