@@ -11,8 +11,10 @@
 //! * [`journal`] — what is written down;
 //! * [`drivers`] — reading and changing the cluster;
 //! * [`step()`] — carrying an execution on;
-//! * [`audit`] — the chain as lines for others to verify.
+//! * [`audit`] — the chain as lines for others to verify;
+//! * [`apiserver`] — a simulated Kubernetes API.
 
+pub mod apiserver;
 pub mod audit;
 pub mod drivers;
 pub mod journal;
