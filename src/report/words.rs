@@ -133,10 +133,13 @@ pub(super) fn compact(n: i64) -> String {
     }
 }
 
-/// A count with its noun: `1 pool`, `3 pools`, `412 series`.
+/// A count with its noun: `1 pool`, `3 pools`, `2 entries`, `412 series`.
 pub(super) fn many(n: i64, noun: &str) -> String {
-    let plural = if n == 1 || noun.ends_with("series") { "" } else { "s" };
-    format!("{} {noun}{plural}", compact(n))
+    match noun.strip_suffix('y') {
+        _ if n == 1 || noun.ends_with("series") => format!("{} {noun}", compact(n)),
+        Some(stem) => format!("{} {stem}ies", compact(n)),
+        None => format!("{} {noun}s", compact(n)),
+    }
 }
 
 /// Money in whole dollars from a hundred on, with cents below.
