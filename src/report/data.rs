@@ -1,0 +1,343 @@
+//! What a report holds, made of the ledger's own nouns, and the order in which incidents are told.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use bellwether_model::audit::BrokenChain;
+use bellwether_model::cost::{Cost, CostKind};
+use bellwether_model::decision::{Approval, Decision};
+use bellwether_model::digest::Digest;
+use bellwether_model::execution::{Execution, ExecutionState};
+use bellwether_model::id::{EndpointId, IncidentId, PlaybookId, PoolName, RunId};
+use bellwether_model::incident::Incident;
+use bellwether_model::label::{Label, LabelKind};
+use bellwether_model::outcome::{Effect, Outcome};
+use bellwether_model::plan::Plan;
+use bellwether_model::recommendation::Recommendation;
+use bellwether_model::signal::Signal;
+use bellwether_model::time::{TimeRange, Timestamp};
+use bellwether_model::unit::MicroUsd;
+use serde::Serialize;
+
+use super::chart::Chart;
+
+/// Everything a report says. Serialises as the JSON form of the report; drawings are left out of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct ReportData {
+    /// What it is about, such as the name of the fleet.
+    pub title: String,
+    /// When it was made.
+    pub generated_at: Timestamp,
+    /// Event time up to which the ledger was judged.
+    pub as_of: Timestamp,
+    /// The stretch of event time it covers.
+    pub range: TimeRange,
+    /// How much was looked at.
+    pub fleet: Fleet,
+    /// The incidents, in the order of [`rank`].
+    pub incidents: Vec<IncidentCard>,
+    /// What each pool cost, dearest first; empty when no prices are known.
+    pub costs: Vec<CostLine>,
+    /// Where the audit chain stands.
+    pub audit: AuditStanding,
+    /// Series that were not judged, by reason.
+    pub skipped: BTreeMap<String, i64>,
+    /// Rows that were offered and refused.
+    pub rejects: i64,
+    /// How the findings compare with known faults; only a simulated fleet knows them.
+    pub against_labels: Option<AgainstLabels>,
+    /// What to type next, most useful first.
+    pub next_commands: Vec<NextCommand>,
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Fleet {
+    /// Model endpoints in the inventory.
+    pub endpoints: i64,
+    /// GPU pools in the inventory.
+    pub pools: i64,
+    /// Series that were judged.
+    pub series: i64,
+    /// Samples that were judged.
+    pub samples: i64,
+}
+
+/// One incident with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct IncidentCard {
+    /// Its newest row.
+    pub incident: Incident,
+    /// The newest row of each of its signals, highest score first.
+    pub signals: Vec<Signal>,
+    /// Its drawn series, most telling first.
+    #[serde(skip)]
+    pub charts: Vec<Chart>,
+    /// The newest recommendation.
+    pub recommendation: Option<Recommendation>,
+    /// What was planned, and what came of it, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Past runs that resemble it, nearest first.
+    pub past: Vec<PastRun>,
+    /// What changed while it lasted, in words.
+    pub also_changed: Vec<String>,
+    /// The way from its root to the endpoints, in words: `s3://raw:orders → etl:features → ml/iris`.
+    pub lineage_path: Option<String>,
+    /// What a person said of it.
+    pub label: Option<Label>,
+}
+
+/// One plan for an incident and everything that followed from it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Attempt {
+    /// The plan.
+    pub plan: Plan,
+    /// What governance said of it, with reasons.
+    pub decision: Option<Decision>,
+    /// What people said of it, oldest first.
+    pub approvals: Vec<Approval>,
+    /// The transitions of its execution, oldest first; empty when nothing began.
+    pub transitions: Vec<Execution>,
+    /// What it verifiably did.
+    pub outcome: Option<Outcome>,
+}
+
+impl Attempt {
+    /// The state its execution is in; none when nothing began.
+    pub(crate) fn state(&self) -> Option<ExecutionState> {
+        self.transitions.last().map(|t| t.state)
+    }
+    /// When patches were first sent to the cluster.
+    pub(crate) fn executed_at(&self) -> Option<Timestamp> {
+        self.entered(ExecutionState::Executing).map(|t| t.recorded_at)
+    }
+    /// The transition into this state, where it happened.
+    pub(crate) fn entered(&self, state: ExecutionState) -> Option<&Execution> {
+        self.transitions.iter().find(|t| t.state == state)
+    }
+}
+
+/// A past run that resembles an incident.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct PastRun {
+    /// The run.
+    pub run_id: RunId,
+    /// The playbook it ran.
+    pub playbook_id: PlaybookId,
+    /// Its outcome, as [`Effect`] text or the source's own word; empty when unknown.
+    pub outcome: String,
+    /// When it ran.
+    pub ran_at: Timestamp,
+    /// Cosine similarity to the incident, 0 to 1.
+    pub similarity: f64,
+    /// The symptom it was started for.
+    pub summary: String,
+}
+
+/// What one pool cost in the report's range.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct CostLine {
+    /// The pool.
+    pub pool: PoolName,
+    /// GPU-hours, idle ones too.
+    pub gpu_hours: f64,
+    /// What they cost, idle ones too.
+    pub cost: MicroUsd,
+    /// The part that nothing held.
+    pub idle: MicroUsd,
+    /// The dearest endpoints, at most three.
+    pub top_endpoints: Vec<(EndpointId, MicroUsd)>,
+}
+
+impl CostLine {
+    /// The idle part of the cost, 0 to 1; zero when nothing was spent.
+    pub(crate) fn idle_share(&self) -> f64 {
+        if self.cost.0 > 0 { (self.idle.0 as f64 / self.cost.0 as f64).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// Where the audit chain stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", rename_all = "snake_case")]
+pub(crate) enum AuditStanding {
+    /// There is no entry yet.
+    #[default]
+    Empty,
+    /// Every entry was checked and holds.
+    Verified {
+        /// How many entries there are.
+        entries: i64,
+        /// Digest of the last one.
+        head: Digest,
+    },
+    /// The chain does not hold.
+    Broken {
+        /// The first wrong entry.
+        sequence: i64,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl AuditStanding {
+    /// The standing that [`bellwether_model::audit::verify`] found.
+    pub(crate) fn of(verified: Result<(i64, Digest), BrokenChain>) -> Self {
+        match verified {
+            Ok((0, _)) => Self::Empty,
+            Ok((entries, head)) => Self::Verified { entries, head },
+            Err(BrokenChain { sequence, problem }) => Self::Broken { sequence, problem },
+        }
+    }
+}
+
+/// How the findings compare with the known faults of a simulated fleet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct AgainstLabels {
+    /// Each fault in words, with the incident that found it.
+    pub faults: Vec<(String, Option<IncidentId>)>,
+    /// Incidents that answer to no fault.
+    pub false_incidents: i64,
+}
+
+impl AgainstLabels {
+    /// How many faults were found.
+    pub(crate) fn found(&self) -> usize {
+        self.faults.iter().filter(|(_, incident)| incident.is_some()).count()
+    }
+}
+
+/// A command to type next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct NextCommand {
+    /// The command line.
+    pub command: String,
+    /// What it does.
+    pub purpose: String,
+}
+
+/// Orders incidents as they are told: those a person called false last; open before closed; then by severity, score,
+/// and how many endpoints feel it; newer first.
+pub(crate) fn rank(cards: &mut [IncidentCard]) {
+    cards.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.incident.incident_id.cmp(&b.incident.incident_id)));
+}
+
+fn key(card: &IncidentCard) -> impl Ord + use<> {
+    let i = &card.incident;
+    // Scores are never negative: the bits of a non-negative float order as the float does.
+    let score = if i.score > 0.0 { i.score.to_bits() } else { 0 };
+    (card.is_called_false(), !i.is_open(), Reverse(i.severity), Reverse(score), Reverse(i.endpoints.len()), Reverse(i.opened_at))
+}
+
+impl IncidentCard {
+    /// Whether a person said that it was none.
+    pub(crate) fn is_called_false(&self) -> bool {
+        self.label.as_ref().is_some_and(|l| l.label == LabelKind::NotAnIncident)
+    }
+}
+
+/// What became of all plans of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ActionCounts {
+    /// Plans whose patches were sent.
+    pub executed: usize,
+    /// Those that verifiably helped.
+    pub helped: usize,
+    /// Those that were undone.
+    pub undone: usize,
+    /// Plans that wait for a person.
+    pub awaiting: usize,
+}
+
+/// Counts what became of all plans.
+pub(crate) fn action_counts(data: &ReportData) -> ActionCounts {
+    let mut counts = ActionCounts::default();
+    for attempt in data.incidents.iter().flat_map(|c| &c.attempts) {
+        counts.executed += usize::from(attempt.executed_at().is_some());
+        counts.helped += usize::from(attempt.outcome.as_ref().is_some_and(|o| o.effect == Effect::Effective));
+        counts.undone += usize::from(attempt.state() == Some(ExecutionState::RolledBack));
+        counts.awaiting += usize::from(attempt.state() == Some(ExecutionState::AwaitingApproval));
+    }
+    counts
+}
+
+/// One line a pool from cost rows, dearest pool first. Money adds up exactly.
+pub(crate) fn cost_lines(costs: &[Cost]) -> Vec<CostLine> {
+    let mut pools: BTreeMap<&PoolName, (f64, MicroUsd, MicroUsd, BTreeMap<&EndpointId, MicroUsd>)> = BTreeMap::new();
+    for row in costs {
+        let (hours, cost, idle, endpoints) = pools.entry(&row.pool).or_default();
+        *hours += row.gpu_hours;
+        *cost = *cost + row.cost_micro_usd;
+        match (row.kind, &row.endpoint) {
+            (CostKind::Idle, _) => *idle = *idle + row.cost_micro_usd,
+            (CostKind::Workload, Some(endpoint)) => {
+                let sum = endpoints.entry(endpoint).or_default();
+                *sum = *sum + row.cost_micro_usd;
+            }
+            (CostKind::Workload, None) => {}
+        }
+    }
+    let mut lines: Vec<_> = pools
+        .into_iter()
+        .map(|(pool, (gpu_hours, cost, idle, endpoints))| {
+            let mut top_endpoints: Vec<_> = endpoints.into_iter().map(|(e, usd)| (e.clone(), usd)).collect();
+            top_endpoints.sort_by_key(|(_, usd)| Reverse(*usd));
+            top_endpoints.truncate(3);
+            CostLine { pool: pool.clone(), gpu_hours, cost, idle, top_endpoints }
+        })
+        .collect();
+    lines.sort_by_key(|line| Reverse(line.cost));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::incident::IncidentState;
+    use bellwether_model::signal::Severity;
+
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn open_and_severe_incidents_come_first_and_false_ones_last() {
+        let base = fixture::fleet().incidents.remove(0);
+        let card = |id: &str, open: bool, severity, score, called_false: bool| {
+            let mut c = base.clone();
+            c.incident.incident_id = id.into();
+            c.incident.state = if open { IncidentState::Opened } else { IncidentState::Closed };
+            (c.incident.severity, c.incident.score) = (severity, score);
+            c.label = called_false.then(|| fixture::label(id, LabelKind::NotAnIncident));
+            c
+        };
+        let mut cards = vec![
+            card("false", true, Severity::Critical, 99.0, true),
+            card("closed", false, Severity::Critical, 50.0, false),
+            card("mild", true, Severity::Warning, 9.0, false),
+            card("bad", true, Severity::Critical, 2.0, false),
+            card("worse", true, Severity::Critical, 10.5, false),
+            card("odd", true, Severity::Warning, f64::NAN, false),
+        ];
+        rank(&mut cards);
+        let order: Vec<_> = cards.iter().map(|c| c.incident.incident_id.as_str()).collect();
+        assert_eq!(order, ["worse", "bad", "mild", "odd", "closed", "false"]);
+    }
+
+    #[test]
+    fn pool_costs_add_up_to_the_cent() {
+        let row = |pool: &str, endpoint: Option<&str>, micro: i64| Cost {
+            period_start: Timestamp::EPOCH,
+            period_end: Timestamp::from_secs(3_600),
+            pool: pool.into(),
+            endpoint: endpoint.map(|e| e.parse().unwrap()),
+            kind: if endpoint.is_some() { CostKind::Workload } else { CostKind::Idle },
+            gpu_hours: 1.0,
+            usd_per_gpu_hour: MicroUsd(micro),
+            cost_micro_usd: MicroUsd(micro),
+            recorded_at: Timestamp::EPOCH,
+        };
+        let lines = cost_lines(&[row("a", Some("ml/x"), 1_000_001), row("b", Some("ml/y"), 9), row("a", None, 999_999), row("a", Some("ml/x"), 2), row("a", Some("ml/z"), 5_000_000)]);
+        assert_eq!(lines.iter().map(|l| (l.pool.as_str(), l.cost.0, l.idle.0)).collect::<Vec<_>>(), [("a", 7_000_002, 999_999), ("b", 9, 0)]);
+        assert_eq!(lines[0].top_endpoints, [("ml/z".parse().unwrap(), MicroUsd(5_000_000)), ("ml/x".parse().unwrap(), MicroUsd(1_000_003))]);
+        assert!((lines[0].idle_share() - 0.142_857).abs() < 1e-4);
+        assert!(cost_lines(&[]).is_empty());
+    }
+}

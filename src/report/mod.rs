@@ -1,0 +1,25 @@
+//! The report: what the ledger says of one stretch of time, for a person to read.
+//!
+//! The same [`data::ReportData`] becomes a self-contained page ([`html::page`]), a terminal text ([`text::render`]) and
+//! a picture of a day ([`overview::svg`]). Every form is a pure function of the data: no clock, no file, no network, and
+//! equal data gives equal bytes.
+//!
+//! Modules in reading order: [`data`] (what a report holds, and the ranking), [`assemble`] (ledger rows become incident
+//! cards), [`words`] (the sentences that all forms share), [`scale`] and [`chart`] (one series drawn), [`escape`],
+//! [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture).
+
+pub(crate) mod assemble;
+mod card;
+pub(crate) mod chart;
+pub(crate) mod data;
+mod escape;
+pub(crate) mod html;
+pub(crate) mod overview;
+mod scale;
+pub(crate) mod text;
+mod words;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod xml;

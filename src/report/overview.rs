@@ -1,0 +1,261 @@
+//! A picture of a real run: which incidents there were in a stretch of time, what was done about each and when, and the
+//! series that tell the most. One SVG file that needs nothing else, for a README or a chat.
+
+use std::fmt::Write as _;
+
+use bellwether_model::execution::ExecutionState;
+use bellwether_model::outcome::Effect;
+use bellwether_model::time::{TimeRange, Timestamp};
+
+use super::chart::{self, Chart, Place};
+use super::data::{Attempt, IncidentCard, ReportData};
+use super::escape::esc;
+use super::html::severity_class;
+use super::scale::time_ticks;
+use super::words;
+
+const WIDTH: f64 = 960.0;
+const MARGIN: f64 = 28.0;
+/// Left edge and width of the timeline.
+const LEFT: f64 = 372.0;
+const SPAN: f64 = WIDTH - MARGIN - LEFT;
+const ROW: f64 = 46.0;
+const MOST_ROWS: usize = 7;
+const HEAD: f64 = 118.0;
+
+const STYLE: &str = r#"
+.ground { fill: var(--page); } .sheet { fill: var(--card); stroke: var(--rule); }
+.h { font-size: 21px; font-weight: 650; fill: var(--ink); } .s { font-size: 13px; fill: var(--soft); } .t { font-size: 13px; font-weight: 600; fill: var(--ink); }
+.n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .wait { stroke: var(--soft); stroke-dasharray: 2 3; }
+.critical { fill: var(--critical); } .warning { fill: var(--warning); } .info { fill: var(--info); } .bar { opacity: .82; }
+.dot { fill: var(--card); stroke: var(--accent); stroke-width: 2; } .full { fill: var(--accent); stroke: var(--card); stroke-width: 1.5; }
+.helped { fill: var(--good); stroke: var(--card); stroke-width: 1.5; } .worse { fill: var(--critical); stroke: var(--card); stroke-width: 1.5; } .unclear { fill: var(--quiet); stroke: var(--card); stroke-width: 1.5; }
+.in { stroke: var(--card); stroke-width: 2; fill: none; stroke-linecap: round; stroke-linejoin: round; }
+"#;
+
+/// Draws the incidents that touch `window`, in the report's order, at most seven; below them the first chart of each of
+/// the two first that have one, cut to the window. Equal data gives equal bytes.
+pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
+    let touches = |c: &&IncidentCard| c.incident.opened_at < window.end && c.incident.closed_at.is_none_or(|end| end > window.start) && !c.is_called_false();
+    let cards: Vec<&IncidentCard> = data.incidents.iter().filter(touches).collect();
+    let shown = &cards[..cards.len().min(MOST_ROWS)];
+    let charts: Vec<Chart> = shown.iter().filter_map(|c| c.charts.first()).take(2).map(|c| Chart { range: window, ..c.clone() }).collect();
+
+    let timeline = HEAD + ROW * shown.len().max(1) as f64;
+    let below = timeline + 74.0;
+    let height = if charts.is_empty() { below } else { below + chart::HEIGHT + 40.0 };
+    let mut out = String::new();
+    put(&mut out, format_args!(r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"><title>{}</title><desc>{}</desc>"#, esc(&format!("Bellwether, {}", data.title)), esc(&description(data, shown))));
+    put(&mut out, format_args!("<style>{}{STYLE}</style>", include_str!("chart.css")));
+    put(&mut out, format_args!(r#"<rect class="ground" width="{WIDTH}" height="{height}" rx="14"/><rect class="sheet" x=".5" y=".5" width="{}" height="{}" rx="14"/>"#, WIDTH - 1.0, height - 1.0));
+    put(&mut out, format_args!(r#"<text class="h" x="{MARGIN}" y="42">{}</text>"#, esc(&clipped(&words::headline(data), 84))));
+    put(&mut out, format_args!(r#"<text class="s" x="{MARGIN}" y="65">{} · {}</text>"#, esc(&clipped(&data.title, 30)), esc(&words::looked_at(data))));
+    put(&mut out, format_args!(r#"<text class="s" x="{}" y="65" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&words::range(&window))));
+    draw_axis(&mut out, &window, timeline);
+    if shown.is_empty() {
+        put(&mut out, format_args!(r#"<text class="s" x="{MARGIN}" y="{}">{}</text>"#, HEAD + 28.0, if data.fleet.series == 0 { "nothing was judged" } else { "no incident in this stretch of time" }));
+    }
+    for (i, card) in shown.iter().enumerate() {
+        draw_row(&mut out, &window, card, data.as_of, HEAD + ROW * i as f64);
+    }
+    draw_key(&mut out, timeline + 44.0, cards.len() - shown.len());
+    let width = if charts.len() == 1 { WIDTH - 2.0 * MARGIN - 56.0 } else { (WIDTH - 2.0 * MARGIN - 24.0) / 2.0 - 56.0 };
+    for (i, chart) in charts.iter().enumerate() {
+        let x = MARGIN + 56.0 + (width + 56.0 + 24.0) * i as f64;
+        put(&mut out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, x - 56.0, below + 8.0, esc(&clipped(&chart.title, 58))));
+        out += &chart::svg(chart, Place::At(x, below + 16.0, width));
+    }
+    out.push_str("</svg>");
+    out
+}
+
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing to a String cannot fail");
+}
+
+fn clipped(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
+}
+
+fn across(window: &TimeRange, at: Timestamp) -> f64 {
+    let length = window.length().micros().max(1) as f64;
+    let share = (at.micros().saturating_sub(window.start.micros()) as f64 / length).clamp(0.0, 1.0);
+    ((LEFT + share * SPAN) * 10.0).round() / 10.0
+}
+
+fn draw_axis(out: &mut String, window: &TimeRange, foot: f64) {
+    for (at, label) in time_ticks(window) {
+        let x = across(window, at);
+        let anchor = if x > WIDTH - MARGIN - 20.0 { "end" } else if x < LEFT + 20.0 { "start" } else { "middle" };
+        put(out, format_args!(r#"<line class="hair" x1="{x}" x2="{x}" y1="{}" y2="{foot}"/><text class="n" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#, HEAD - 8.0, HEAD - 15.0, esc(&label)));
+    }
+    put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{foot}" y2="{foot}"/>"#, WIDTH - MARGIN));
+}
+
+fn draw_row(out: &mut String, window: &TimeRange, card: &IncidentCard, as_of: Timestamp, y: f64) {
+    let i = &card.incident;
+    let class = severity_class(i.severity);
+    let middle = y + ROW / 2.0;
+    put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{y}" y2="{y}"/>"#, WIDTH - MARGIN));
+    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="28" rx="2"/>"#, y + 9.0));
+    put(out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 20.0, esc(&clipped(&i.title, 46))));
+    let note = format!("{}, {}", i.severity, words::lasted(i, as_of));
+    let note = card.attempts.last().map_or_else(|| note.clone(), |a| format!("{note} · {}: {}", a.plan.body.playbook_id, words::standing(a)));
+    put(out, format_args!(r#"<text class="n" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 36.0, esc(&clipped(&note, 56))));
+    let (from, to) = (across(window, i.opened_at), across(window, i.closed_at.unwrap_or(as_of.max(i.last_at))));
+    put(out, format_args!(r#"<rect class="bar {class}" x="{from}" y="{}" width="{}" height="10" rx="4"/>"#, middle - 5.0, (to - from).max(5.0)));
+    let mut last = f64::MIN;
+    for (at, mark, what) in marks(card) {
+        if !(window.start <= at && at <= window.end) {
+            continue;
+        }
+        // Marks closer than their width stand side by side, in order of time.
+        let x = across(window, at).max(last + 15.0);
+        last = x;
+        put(out, format_args!(r#"<g><title>{}</title>"#, esc(&format!("{} {what}", words::when(at)))));
+        draw_mark(out, mark, x, middle);
+        out.push_str("</g>");
+    }
+}
+
+/// What is marked on a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowMark {
+    Recommended,
+    Approved,
+    Applied,
+    Undone,
+    Refused,
+    Outcome(Effect),
+}
+
+fn draw_mark(out: &mut String, mark: RowMark, x: f64, y: f64) {
+    let circle = |class: &str| format!(r#"<circle class="{class}" cx="{x}" cy="{y}" r="7"/>"#);
+    let sign = |d: &str| format!(r#"<path class="in" transform="translate({x} {y})" d="{d}"/>"#);
+    const CHECK: &str = "M-3 .2l2.2 2.3L3-2.2";
+    const CROSS: &str = "M-2.4-2.4l4.8 4.8M2.4-2.4l-4.8 4.8";
+    const DASH: &str = "M-2.8 0h5.6";
+    let drawn = match mark {
+        RowMark::Recommended => format!(r#"<circle class="dot" cx="{x}" cy="{y}" r="5"/>"#),
+        RowMark::Approved => format!(r#"<rect class="dot" x="{}" y="{}" width="11" height="11" rx="2"/>"#, x - 5.5, y - 5.5),
+        RowMark::Applied => format!(r#"<path class="full" d="M{} {}v14l12-7z"/>"#, x - 5.0, y - 7.0),
+        RowMark::Undone => format!(r#"<path class="full" d="M{} {}v14l-12-7z"/>"#, x + 5.0, y - 7.0),
+        RowMark::Refused => circle("unclear") + &sign(CROSS),
+        RowMark::Outcome(Effect::Effective) => circle("helped") + &sign(CHECK),
+        RowMark::Outcome(Effect::Harmful) => circle("worse") + &sign(CROSS),
+        RowMark::Outcome(Effect::Ineffective | Effect::NoData) => circle("unclear") + &sign(DASH),
+    };
+    out.push_str(&drawn);
+}
+
+fn marks(card: &IncidentCard) -> Vec<(Timestamp, RowMark, String)> {
+    let mut marks: Vec<_> = card.attempts.iter().flat_map(attempt_marks).collect();
+    // Before the first plan there may be a recommendation without one.
+    if marks.is_empty()
+        && let Some(r) = card.recommendation.as_ref().filter(|r| !r.candidates.is_empty())
+    {
+        marks.push((r.recorded_at, RowMark::Recommended, format!("{} recommended", r.candidates[0].playbook_id)));
+    }
+    marks.sort_by_key(|(at, ..)| *at);
+    marks
+}
+
+fn attempt_marks(attempt: &Attempt) -> Vec<(Timestamp, RowMark, String)> {
+    let playbook = &attempt.plan.body.playbook_id;
+    let mut marks = vec![(attempt.plan.recorded_at, RowMark::Recommended, format!("{playbook} recommended and planned"))];
+    for t in &attempt.transitions {
+        let mark = match t.state {
+            ExecutionState::Approved => RowMark::Approved,
+            ExecutionState::Executing => RowMark::Applied,
+            ExecutionState::RollingBack => RowMark::Undone,
+            ExecutionState::Refused => RowMark::Refused,
+            _ => continue,
+        };
+        marks.push((t.recorded_at, mark, format!("{playbook} {}: {}", words::state(t.state), t.detail)));
+    }
+    if let Some(o) = &attempt.outcome {
+        marks.push((o.recorded_at, RowMark::Outcome(o.effect), format!("{playbook}: {}", words::effect(o.effect))));
+    }
+    marks
+}
+
+fn draw_key(out: &mut String, y: f64, left_out: usize) {
+    let entries = [
+        (RowMark::Recommended, "recommended", 104.0),
+        (RowMark::Approved, "approved", 84.0),
+        (RowMark::Applied, "applied", 76.0),
+        (RowMark::Undone, "undone", 74.0),
+        (RowMark::Outcome(Effect::Effective), "it helped", 84.0),
+        (RowMark::Outcome(Effect::Harmful), "made it worse", 110.0),
+        (RowMark::Refused, "refused", 80.0),
+    ];
+    let mut x = MARGIN + 8.0;
+    for (mark, word, width) in entries {
+        draw_mark(out, mark, x, y - 4.0);
+        put(out, format_args!(r#"<text class="n" x="{}" y="{y}">{word}</text>"#, x + 12.0));
+        x += width;
+    }
+    if left_out > 0 {
+        put(out, format_args!(r#"<text class="n" x="{}" y="{y}" text-anchor="end">and {}</text>"#, WIDTH - MARGIN, words::many(left_out as i64, "more incident")));
+    }
+}
+
+/// What the picture shows, for those who do not see it.
+fn description(data: &ReportData, shown: &[&IncidentCard]) -> String {
+    let mut text = words::headline(data);
+    for card in shown {
+        text += &format!(" {}: {}, {}.", card.incident.title, words::when(card.incident.opened_at), words::lasted(&card.incident, data.as_of));
+        for (at, _, what) in marks(card) {
+            text += &format!(" {} {what}.", words::when(at));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::time::Span;
+
+    use super::*;
+    use crate::report::{fixture, xml};
+
+    fn drawn(data: &ReportData, window: TimeRange) -> String {
+        let svg = svg(data, window);
+        xml::well_formed(&svg).unwrap_or_else(|e| panic!("{e}\n{svg}"));
+        assert!(!svg.contains("NaN") && !svg.contains("<script") && !svg.contains("href"));
+        svg
+    }
+
+    #[test]
+    fn a_day_shows_its_incidents_and_what_was_done() {
+        let data = fixture::fleet();
+        let svg = drawn(&data, TimeRange::before(data.as_of, Span::from_days(1)));
+        for part in ["ml/checkout-ranker: p95 latency", "scale-out applied", "scale-out: it made things worse", "rollback-canary recommended", "prefers-color-scheme: dark"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert!(!svg.contains("ml/search-embed: p95"), "what was over before the day is not of the day");
+        assert!(svg.len() < 100_000, "{} bytes", svg.len());
+        assert_eq!(svg, drawn(&data, TimeRange::before(data.as_of, Span::from_days(1))));
+    }
+
+    #[test]
+    fn nothing_is_drawn_as_nothing() {
+        let mut data = fixture::fleet();
+        data.incidents.clear();
+        let day = TimeRange::before(data.as_of, Span::from_days(1));
+        assert!(drawn(&data, day).contains("no incident in this stretch of time"));
+        data.fleet = Default::default();
+        assert!(drawn(&data, day).contains("nothing was judged"));
+        drawn(&fixture::fleet(), TimeRange::before(data.as_of, Span::ZERO));
+    }
+
+    #[test]
+    fn many_incidents_are_counted_and_names_are_escaped() {
+        let mut data = fixture::fleet();
+        let mut card = data.incidents[0].clone();
+        card.incident.title = "<script>alert(1)</script>".into();
+        data.incidents = vec![card; 11];
+        let svg = drawn(&data, TimeRange::before(data.as_of, Span::from_days(1)));
+        assert!(svg.contains("and 4 more incidents"));
+    }
+}

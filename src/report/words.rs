@@ -1,0 +1,266 @@
+//! The sentences and words that all forms of the report share.
+
+use bellwether_model::execution::ExecutionState;
+use bellwether_model::incident::Incident;
+use bellwether_model::inventory::Entity;
+use bellwether_model::outcome::Effect;
+use bellwether_model::signal::{Severity, Subject};
+use bellwether_model::time::{TimeRange, Timestamp};
+use bellwether_model::unit::MicroUsd;
+
+use super::data::{Attempt, AuditStanding, ReportData, action_counts};
+
+/// What was found, in one or two sentences. Nothing judged is said to be nothing known, never to be well.
+pub(super) fn headline(data: &ReportData) -> String {
+    let told: Vec<_> = data.incidents.iter().filter(|c| !c.is_called_false()).collect();
+    if told.is_empty() {
+        return if data.fleet.series == 0 {
+            "Nothing was judged: there are no samples in this range, so nothing is known of the fleet.".into()
+        } else {
+            format!("No incident in {}.{}", many(data.fleet.series, "judged series"), unjudged(data).map(|n| format!(" Of {n} nothing is known.")).unwrap_or_default())
+        };
+    }
+    let open: Vec<_> = told.iter().filter(|c| c.incident.is_open()).collect();
+    let critical = open.iter().filter(|c| c.incident.severity == Severity::Critical).count();
+    let mut text = match (told.len(), open.len()) {
+        (n, 0) => format!("{}, all over.", many(n as i64, "incident")),
+        (n, o) if n == o => format!("{}.", many(n as i64, "open incident")),
+        (n, o) => format!("{}, {o} still open.", many(n as i64, "incident")),
+    };
+    if critical > 0 {
+        text = format!("{} ({critical} critical).", text.trim_end_matches('.'));
+    }
+    let counts = action_counts(data);
+    let mut acts = Vec::new();
+    if counts.executed > 0 {
+        acts.push(format!("{} taken", many(counts.executed as i64, "action")));
+        acts.extend((counts.helped > 0).then(|| format!("{} helped", counts.helped)));
+        acts.extend((counts.undone > 0).then(|| format!("{} undone", counts.undone)));
+    }
+    acts.extend((counts.awaiting > 0).then(|| format!("{} waiting for approval", counts.awaiting)));
+    if !acts.is_empty() {
+        text += &format!(" {}.", sentence(&acts.join(", ")));
+    }
+    text
+}
+
+/// How many series were not judged, in words; none when all were.
+pub(super) fn unjudged(data: &ReportData) -> Option<String> {
+    let skipped: i64 = data.skipped.values().sum();
+    (skipped > 0).then(|| many(skipped, "series"))
+}
+
+/// What to do about a report without incidents.
+pub(super) fn quiet(data: &ReportData) -> String {
+    let mut text = if data.fleet.series == 0 {
+        "No series was judged in this range. Load some with `bellwether ingest --backfill 14d`, then run `bellwether round`.".to_owned()
+    } else {
+        format!("{} with {} were judged, and none left its band for long enough to be an incident.", many(data.fleet.series, "series"), many(data.fleet.samples, "sample"))
+    };
+    if let Some(n) = unjudged(data) {
+        text += &format!(" {n} could not be judged ({}): no data is not health.", skipped(data));
+    }
+    text
+}
+
+/// Why series were not judged: `14 too few samples, 2 constant`, most first.
+pub(super) fn skipped(data: &ReportData) -> String {
+    let mut reasons: Vec<_> = data.skipped.iter().filter(|(_, n)| **n > 0).collect();
+    reasons.sort_by_key(|(reason, n)| (-**n, (*reason).clone()));
+    reasons.iter().map(|(reason, n)| format!("{} {}", grouped(**n), reason.replace('_', " "))).collect::<Vec<_>>().join(", ")
+}
+
+/// What was looked at: `24 endpoints · 3 pools · 412 series · 1.6 M samples`.
+pub(super) fn looked_at(data: &ReportData) -> String {
+    let f = &data.fleet;
+    [many(f.endpoints, "endpoint"), many(f.pools, "pool"), many(f.series, "series"), many(f.samples, "sample")].join(" · ")
+}
+
+/// Where the audit chain stands, in a sentence.
+pub(super) fn audit(standing: &AuditStanding) -> String {
+    match standing {
+        AuditStanding::Empty => "The audit chain has no entry yet: nothing was planned, approved or done.".into(),
+        AuditStanding::Verified { entries, head } => format!("All {} entries of the audit chain hold; the last is {}.", grouped(*entries), head.short()),
+        AuditStanding::Broken { sequence, problem } => format!("The audit chain is broken at entry {sequence}: {problem}."),
+    }
+}
+
+/// An instant to the minute in UTC: `20 Nov 14:05`.
+pub(super) fn when(at: Timestamp) -> String {
+    at.utc().format("%-d %b %H:%M").to_string()
+}
+
+/// An instant to the minute in UTC with its year.
+pub(super) fn when_in_full(at: Timestamp) -> String {
+    at.utc().format("%-d %b %Y %H:%M").to_string()
+}
+
+/// A range in UTC; a time of day only where it is not midnight.
+pub(super) fn range(range: &TimeRange) -> String {
+    let date = |t: Timestamp| t.utc().format(if t.secs().rem_euclid(86_400) == 0 { "%-d %b %Y" } else { "%-d %b %Y %H:%M" }).to_string();
+    format!("{} – {} UTC", date(range.start), date(range.end))
+}
+
+/// How long an incident lasted, or lasts: `open for 2h 10m`, `lasted 45m`.
+pub(super) fn lasted(incident: &Incident, as_of: Timestamp) -> String {
+    match incident.closed_at {
+        Some(end) => format!("lasted {}", end.since(incident.opened_at)),
+        None if incident.is_open() => format!("open for {}", as_of.since(incident.opened_at)),
+        None => format!("lasted {}", incident.last_at.since(incident.opened_at)),
+    }
+}
+
+/// A number with its thousands apart: `1,612,800`.
+pub(super) fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut text = String::from(if n < 0 { "−" } else { "" });
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// A number short enough for a headline: `412`, `9,214`, `1.6 M`.
+pub(super) fn compact(n: i64) -> String {
+    match n.unsigned_abs() {
+        0..100_000 => grouped(n),
+        100_000..1_000_000 => format!("{} k", n / 1_000),
+        1_000_000..1_000_000_000 => format!("{:.1} M", n as f64 / 1e6),
+        _ => format!("{:.1} G", n as f64 / 1e9),
+    }
+}
+
+/// A count with its noun: `1 pool`, `3 pools`, `2 entries`, `412 series`.
+pub(super) fn many(n: i64, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if n == 1 || noun.ends_with("series") => format!("{} {noun}", compact(n)),
+        Some(stem) => format!("{} {stem}ies", compact(n)),
+        None => format!("{} {noun}s", compact(n)),
+    }
+}
+
+/// Money in whole dollars from a hundred on, with cents below.
+pub(super) fn usd(money: MicroUsd) -> String {
+    if money.usd().abs() >= 100.0 { format!("${}", grouped(money.usd().round() as i64)) } else { money.to_string() }
+}
+
+/// A share as a whole percentage.
+pub(super) fn share(ratio: f64) -> String {
+    if ratio.is_finite() { format!("{:.0} %", ratio * 100.0) } else { "–".into() }
+}
+
+/// An entity as people say it: `ml/iris`, `pool gpu-a`, `node gpu-3`.
+pub(super) fn entity(entity: &Entity) -> String {
+    match entity {
+        Entity::Endpoint(id) => id.to_string(),
+        Entity::Pool(name) => format!("pool {name}"),
+        Entity::Node(name) => format!("node {name}"),
+        Entity::Dataset(id) => format!("dataset {id}"),
+        Entity::Other(label, value) => format!("{label} {value}"),
+    }
+}
+
+/// A subject as people say it: `latency_p95 of ml/iris`.
+pub(super) fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Series { metric, labels, .. } => match Entity::of_labels(labels).first() {
+            Some(of) => format!("{metric} of {}", entity(of)),
+            None => metric.clone(),
+        },
+        Subject::Column { dataset, column } => format!("column {column} of {dataset}"),
+    }
+}
+
+/// A state of the journal as people say it.
+pub(super) fn state(state: ExecutionState) -> &'static str {
+    match state {
+        ExecutionState::Suggested => "suggested",
+        ExecutionState::DryRun => "dry run passed",
+        ExecutionState::AwaitingApproval => "awaiting approval",
+        ExecutionState::Approved => "approved",
+        ExecutionState::Executing => "applied",
+        ExecutionState::Verifying => "verifying",
+        ExecutionState::RollingBack => "rolling back",
+        ExecutionState::Succeeded => "succeeded",
+        ExecutionState::RolledBack => "rolled back",
+        ExecutionState::Failed => "failed",
+        ExecutionState::Refused => "refused",
+        ExecutionState::NeedsHuman => "needs a person",
+    }
+}
+
+/// An effect as people say it.
+pub(super) fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Effective => "it helped",
+        Effect::Ineffective => "no effect",
+        Effect::Harmful => "it made things worse",
+        Effect::NoData => "could not be measured",
+    }
+}
+
+/// A past outcome as people say it; the source's own word where it is none of ours.
+pub(super) fn past_outcome(outcome: &str) -> String {
+    match Effect::of_word(outcome) {
+        Some(Effect::Effective) => "helped".into(),
+        Some(Effect::Ineffective) => "no effect".into(),
+        Some(Effect::Harmful) => "made it worse".into(),
+        Some(Effect::NoData) => "not measured".into(),
+        None if outcome.trim().is_empty() => "unknown".into(),
+        None => outcome.to_owned(),
+    }
+}
+
+/// Where an attempt stands, in one or two words.
+pub(super) fn standing(attempt: &Attempt) -> String {
+    match (&attempt.outcome, attempt.state()) {
+        (_, Some(ExecutionState::RolledBack)) => "rolled back".into(),
+        (Some(outcome), _) => effect(outcome.effect).into(),
+        (None, Some(s)) => state(s).into(),
+        (None, None) => attempt.decision.as_ref().map_or_else(|| "planned".into(), |d| d.tier.to_string()),
+    }
+}
+
+/// The same text with its first letter in upper case.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn numbers_read_easily() {
+        assert_eq!([0, 999, 1_000, 1_612_800, -12_345].map(grouped), ["0", "999", "1,000", "1,612,800", "−12,345"]);
+        assert_eq!([412, 99_999, 161_280, 1_612_800].map(compact), ["412", "99,999", "161 k", "1.6 M"]);
+        assert_eq!((many(1, "pool"), many(3, "pool"), many(1, "series")), ("1 pool".into(), "3 pools".into(), "1 series".into()));
+        assert_eq!((usd(MicroUsd(1_234_560_000)), usd(MicroUsd(12_345_000))), ("$1,235".into(), "$12.35".into()));
+        assert_eq!(share(f64::NAN), "–");
+    }
+
+    #[test]
+    fn silence_is_not_called_health() {
+        let mut data = fixture::fleet();
+        data.incidents.clear();
+        assert!(headline(&data).starts_with("No incident in 412 judged series. Of 19 series nothing is known."), "{}", headline(&data));
+        assert!(quiet(&data).contains("19 series could not be judged (16 too few samples, 3 constant): no data is not health."), "{}", quiet(&data));
+        data.fleet.series = 0;
+        assert!(headline(&data).starts_with("Nothing was judged"));
+        assert!(quiet(&data).contains("bellwether ingest --backfill 14d"));
+        data.skipped = BTreeMap::new();
+        assert_eq!(unjudged(&data), None);
+    }
+
+    #[test]
+    fn the_headline_counts_what_is_told() {
+        assert_eq!(headline(&fixture::fleet()), "4 incidents, 2 still open (1 critical). 2 actions taken, 1 helped, 1 undone, 1 waiting for approval.");
+    }
+}
