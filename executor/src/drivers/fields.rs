@@ -8,9 +8,9 @@ pub fn stand_at(live: &Value, fields: &Value) -> bool {
     first_difference(live, fields).is_none()
 }
 
-/// The first field of `fields` that has another value in `live`, with that value, in words.
+/// The first field of `fields` that has another value in `live`, with that value, in words. An empty object names no field.
 pub fn first_difference(live: &Value, fields: &Value) -> Option<String> {
-    leaves(fields).into_iter().find_map(|(path, wanted)| {
+    leaves(fields).into_iter().filter(|(_, wanted)| !wanted.is_object()).find_map(|(path, wanted)| {
         let found = at(live, &path);
         (!same(found, &wanted)).then(|| format!("{} is {}, not {}", dotted(&path), shown(found), shown(&wanted)))
     })
