@@ -21,6 +21,7 @@ use bellwether_model::time::Span;
 use bellwether_model::unit::{Bytes, MilliCpu, Ratio, Replicas, Threshold};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::authority::NEVER;
 pub use self::authority::{CONDITION_VARIABLES, Placement};
 pub use self::draft::{CRD_API_VERSION, Draft};
 
