@@ -1,0 +1,84 @@
+//! The fleet as the cluster has it: endpoints, pools and nodes.
+
+use bellwether_model::id::PoolName;
+use bellwether_model::inventory::Inventory;
+use bellwether_model::time::Timestamp;
+use bellwether_model::unit::Replicas;
+use kube::Api;
+use kube::api::ListParams;
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::error::DriverError;
+use super::{Cluster, Kind, as_json, inference_service, node, node_pool};
+
+/// Objects asked for at once.
+const PAGE: u32 = 500;
+
+/// Reads every InferenceService, NodePool and Node. Kinds that the cluster does not have give none. Sorted by id.
+///
+/// *Errors:* no cluster, no answer, or no right to list.
+pub async fn inventory(cluster: &Cluster, now: Timestamp) -> Result<Inventory, DriverError> {
+    let client = cluster.client()?;
+    let mut nodes: Vec<_> = list(&client, &node::KIND).await?.iter().map(|object| node::read(object, now)).collect();
+    nodes.sort_by(|a, b| a.node.cmp(&b.node));
+    let mut pools: Vec<_> = list(&client, &node_pool::KIND).await?.iter().map(|object| node_pool::read(object, &nodes, now)).collect();
+    pools.sort_by(|a, b| a.pool.cmp(&b.pool));
+    let mut endpoints: Vec<_> =
+        list(&client, &inference_service::KIND).await?.iter().map(|object| inference_service::read(object, now)).collect();
+    endpoints.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+    Ok(Inventory { endpoints, pools, nodes })
+}
+
+async fn list(client: &kube::Client, kind: &Kind) -> Result<Vec<Value>, DriverError> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind.resource(None));
+    let mut objects = Vec::new();
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = match api.list(&params).await {
+            Ok(page) => page,
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Vec::new()),
+            Err(e) => return Err(DriverError::of(&kind.plural, e)),
+        };
+        for object in &page.items {
+            objects.push(as_json(object)?);
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(objects),
+        }
+    }
+}
+
+/// The text at a JSON pointer; empty when there is none.
+pub(super) fn text(object: &Value, pointer: &str) -> String {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The count at a JSON pointer, written as a number or as text.
+pub(super) fn count(object: &Value, pointer: &str) -> Option<Replicas> {
+    quantity(object.pointer(pointer)?).map(|n| Replicas(n.round() as u32))
+}
+
+/// A Kubernetes quantity without a suffix, as GPUs are counted. Never negative.
+pub(super) fn quantity(value: &Value) -> Option<f64> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    (number.is_finite() && number >= 0.0).then_some(number)
+}
+
+/// The labels at a JSON pointer.
+pub(super) fn labels(object: &Value, pointer: &str) -> bellwether_model::series::Labels {
+    let found = object.pointer(pointer).and_then(Value::as_object);
+    found.into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// The pool that labels or a node selector name.
+pub(super) fn pool(labels: &bellwether_model::series::Labels) -> Option<PoolName> {
+    ["karpenter.sh/nodepool", "pool"].iter().find_map(|name| labels.get(*name)).filter(|name| !name.is_empty()).map(PoolName::new)
+}
+
+/// The GPUs in a resource list such as `limits` or `capacity`: whole devices and MIG slices of every vendor.
+pub(super) fn gpus(resources: Option<&Value>) -> f64 {
+    let named = resources.and_then(Value::as_object).into_iter().flatten();
+    named.filter(|(name, _)| name.ends_with("/gpu") || name.starts_with("nvidia.com/mig-")).filter_map(|(_, value)| quantity(value)).sum()
+}

@@ -1,0 +1,1 @@
+//! What limits are judged from.
