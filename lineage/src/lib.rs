@@ -1,1 +1,25 @@
 //! The graph from dataset to endpoint, as of any time, and the correlation of signals into incidents.
+//!
+//! Everything here is a function of its arguments: rows of the ledger in, rows or walks out, in an order that depends on
+//! nothing but those rows.
+//!
+//! This crate deliberately does not know where rows are stored, how a signal was raised, or what is done about an incident.
+//!
+//! Modules in reading order:
+//! * [`vertex`] — what the graph joins: datasets, jobs, endpoints;
+//! * [`graph`] — built from the inputs and outputs of runs and the models of endpoints; walked up, down and along paths;
+//! * `relation` — when two signals are about the same trouble;
+//! * [`correlate`] — signals into incidents, transition by transition;
+//! * `root` — which entity is most likely at fault;
+//! * `describe` — the words of an incident: title, summary, preceding changes.
+
+pub mod correlate;
+mod describe;
+pub mod graph;
+mod relation;
+mod root;
+pub mod vertex;
+
+pub use correlate::{Moment, correlate};
+pub use graph::{Edge, Graph, Hop};
+pub use vertex::Vertex;
