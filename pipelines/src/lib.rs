@@ -1,7 +1,12 @@
 //! Sources, and the rounds that compose ingest, judge and act.
 
 pub mod cost;
+pub mod notify;
+pub mod openlineage;
 pub mod prometheus;
+pub mod pull;
+pub mod rules;
+pub mod runs;
 pub mod schedule;
 
 #[cfg(test)]
