@@ -9,8 +9,8 @@
 //! * [`redact`] — personal data and secrets become pseudonyms, before anything is stored;
 //! * [`embed`] — text becomes a vector;
 //! * [`index`] — the nearest vectors, exactly;
-//! * [`neighbours`] — the past runs that resemble an incident: the stored result of the one step that needs an index;
-//! * [`rank`] — which playbook to recommend, how sure, and why; or why none.
+//! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
+//! * [mod@rank] — which playbook to recommend, how sure, and why; or why none.
 
 pub mod embed;
 pub mod index;

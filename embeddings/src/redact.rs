@@ -23,7 +23,6 @@
 //! Metric labels are not free text: the caller does not redact them, because addresses in them join series.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
 use regex::{Regex, RegexSet};
@@ -32,7 +31,7 @@ use sha2::Sha256;
 
 mod pattern;
 
-use pattern::PATTERNS;
+use pattern::{Accept, PATTERNS};
 
 /// Replaces personal data and secrets by pseudonyms. See the module's table for what is replaced.
 #[derive(Debug)]
@@ -130,8 +129,7 @@ impl Redactor {
     /// The text with the findings of one pattern replaced; none when it finds nothing.
     fn replace(&self, pattern: usize, text: &str) -> Option<String> {
         let regex = &self.regexes[pattern];
-        let (kind, accept): (_, fn(&str, &regex::Captures<'_>) -> Option<Range<usize>>) =
-            PATTERNS.get(pattern).map_or(("name", pattern::whole_name), |p| (p.kind, p.accept));
+        let (kind, accept): (_, Accept) = PATTERNS.get(pattern).map_or(("name", pattern::whole_name), |p| (p.kind, p.accept));
         let mut result = String::new();
         let (mut copied, mut from) = (0, 0);
         while let Some(found) = regex.captures_at(text, from) {

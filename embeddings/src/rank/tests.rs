@@ -197,3 +197,84 @@ proptest! {
         prop_assert_eq!(with("no_data"), before);
     }
 }
+
+/// Incidents as correlation words them, and past runs as people word them: each finds what helped.
+#[test]
+fn each_kind_of_trouble_finds_its_playbook() {
+    let incidents = [
+        (
+            "scale-up",
+            "latency_p95 up, queue_depth up, request_rate up, gpu_utilization up on endpoint ml/iris (gpu A100, runtime kserve-vllmserver). latency_p95 of ml/iris is 680 ms, 210 ms expected, for 15m. queue_depth of ml/iris is 42, 3 expected, for 15m.",
+        ),
+        (
+            "cordon-node",
+            "gpu_xid_errors up, gpu_throttle_ratio up, latency_p95 up on endpoint ml/rose, node gpu-b-3 (gpu H100). gpu_xid_errors of gpu-b-3 is 4, 0 expected.",
+        ),
+        (
+            "rollback-canary",
+            "error_ratio up, latency_p95 up on endpoint ml/tulip (gpu L4, runtime kserve-tritonserver). Shortly after a change of canary, revision. error_ratio of ml/tulip is 6.2 %, 0.3 % expected.",
+        ),
+        (
+            "retrain",
+            "amount drift, error_ratio up on dataset s3://raw:orders, endpoint ml/fraud (gpu L4). Column amount of s3://raw:orders drifted, PSI 0.61.",
+        ),
+        ("shrink-pool", "pool_gpu_utilization down on pool gpu-c (gpu A10). pool_gpu_utilization of gpu-c is 4 %, 55 % expected, for 3h."),
+    ];
+    let told = [
+        (
+            "scale-up",
+            [
+                "traffic surge: p95 latency and queue depth high",
+                "request rate spike on endpoint, queue growing, gpu saturated",
+                "slow responses under load, backlog rising",
+            ],
+        ),
+        (
+            "cordon-node",
+            [
+                "gpu xid errors on node, thermal throttling",
+                "node with ecc errors slowed its endpoints",
+                "gpu throttling on one node, latency up",
+            ],
+        ),
+        (
+            "rollback-canary",
+            [
+                "error ratio up after canary rollout",
+                "bad revision: errors and latency rose after release",
+                "canary failing, errors above normal",
+            ],
+        ),
+        (
+            "retrain",
+            [
+                "feature drift in upstream dataset",
+                "column distribution shifted, model errors up",
+                "drift in raw data upstream of the model",
+            ],
+        ),
+        ("shrink-pool", ["idle gpu pool, utilization low", "pool gpu utilization dropped, gpus unused", "wasted gpus: pool underutilized"]),
+    ];
+    let embedder = crate::embed::Embedder::default();
+    let experience = (0..60).flat_map(|copy| {
+        told.into_iter().map(move |(playbook, texts)| crate::neighbours::Experience {
+            run_id: RunId::new(format!("{playbook}-{copy}")),
+            playbook_id: PlaybookId::new(playbook),
+            outcome: if copy % 5 == 4 { "ineffective" } else { "effective" }.into(),
+            ran_at: Timestamp::from_secs(NOW.secs() - 86_400 * copy),
+            summary: format!("{} on ml/svc-{}", texts[copy as usize % 3], copy % 7),
+        })
+    });
+    let (index, by_run) = crate::neighbours::Experience::index(&embedder, experience).unwrap();
+    let books: Vec<Playbook> = told.iter().map(|(id, _)| playbook(id, &[])).collect();
+    for (expected, summary) in incidents {
+        let incident = Incident { summary: summary.into(), ..incident() };
+        let matches = crate::neighbours::neighbours(&index, &embedder, &incident, &by_run, 50, &at()).unwrap();
+        let found = rank(&incident, &matches, &books, &[], &at(), 3);
+        let scored: Vec<String> =
+            found.candidates.iter().map(|c| format!("{} {:.2} ({:.2})", c.playbook_id, c.score, c.similarity)).collect();
+        let best = &found.candidates[0];
+        assert_eq!(best.playbook_id.as_str(), expected, "{scored:?}");
+        assert!(best.score > 0.3, "{scored:?}");
+    }
+}

@@ -5,14 +5,17 @@ use std::ops::Range;
 
 use regex::Captures;
 
+/// The part of a proposal to replace, where it is what it looks like.
+pub(super) type Accept = fn(&str, &Captures<'_>) -> Option<Range<usize>>;
+
 /// One kind of finding.
 pub(super) struct Pattern {
     /// The word in the pseudonym.
     pub kind: &'static str,
     /// Proposes.
     pub regex: &'static str,
-    /// The part of the proposal to replace, where it is what it looks like.
-    pub accept: fn(&str, &Captures<'_>) -> Option<Range<usize>>,
+    /// Disposes.
+    pub accept: Accept,
 }
 
 /// In order of application: what contains others comes first.

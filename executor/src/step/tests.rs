@@ -317,7 +317,7 @@ async fn a_write_that_is_still_on_its_way_is_fenced_off_by_rolling_back() {
     // Written down and sent, but the network holds it back; then a person stops the execution.
     let late = drivers::read(&cluster, &plan.body.steps[0].object).await.unwrap();
     let position = journal.get(&id).await.unwrap().unwrap().position();
-    let action = journal.intend(&position, Direction::Apply, 0, json!({}), NOW).await.unwrap();
+    let action = journal.intend(&position, Direction::Apply, 0, &plan.body.steps[0].before, json!({}), NOW).await.unwrap();
     journal.rollback(&id, &Actor::new("ann"), "stop", NOW).await.unwrap();
     assert_eq!(step(&journal, &cluster, &id, &nothing(), NOW).await.unwrap(), Next::Done(RolledBack));
     let arrived = drivers::apply(&cluster, &plan.body.steps[0], &action, &late).await.unwrap_err();
