@@ -1,0 +1,196 @@
+//! Judging: from signals to decisions. Thinking without effects: no clock, no network, no file.
+//!
+//! signals → incidents → neighbours → recommendation → plan → decision. The same evidence gives the same conclusions, so a
+//! round can be replayed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_embeddings::{Embedder, Experience, Index, IndexError, neighbours, rank};
+use bellwether_governance::binding::Governance;
+use bellwether_governance::history::History;
+use bellwether_governance::plan::{At, Proposal, Unplannable};
+use bellwether_lineage::{Graph, correlate};
+use bellwether_model::decision::Decision;
+use bellwether_model::execution::{Execution, ExecutionState};
+use bellwether_model::id::{IncidentId, PlaybookId, RoundId, RunId, ServiceName};
+use bellwether_model::incident::{Incident, IncidentState};
+use bellwether_model::inventory::{Change, Inventory};
+use bellwether_model::outcome::{Effect, Outcome};
+use bellwether_model::plan::Plan;
+use bellwether_model::playbook::Playbook;
+use bellwether_model::recommendation::{Candidate, Exclusion, Match, Recommendation};
+use bellwether_model::signal::Signal;
+use bellwether_model::time::{Span, Timestamp};
+
+/// How many past runs are looked at for one incident.
+const NEIGHBOURS: usize = 60;
+
+/// By what is judged.
+pub struct Standards<'a> {
+    /// Blueprints, playbooks, checks.
+    pub governance: &'a Governance,
+    /// What turns text into vectors.
+    pub embedder: &'a Embedder,
+    /// How many playbooks to recommend at most.
+    pub top: usize,
+    /// Related signals that are closer in time than this are one incident.
+    pub incident_gap: Span,
+}
+
+/// What is known, at the time of judging.
+pub struct Evidence<'a> {
+    /// What flows where.
+    pub graph: &'a Graph,
+    /// The fleet.
+    pub inventory: &'a Inventory,
+    /// What changed lately.
+    pub changes: &'a [Change],
+    /// Incidents that are open, or closed only just now.
+    pub open_incidents: &'a [Incident],
+    /// Signals that are open, and those of open incidents.
+    pub open_signals: &'a [Signal],
+    /// Past runs by text.
+    pub index: &'a Index,
+    /// Past runs by id.
+    pub experience: &'a BTreeMap<RunId, Experience>,
+    /// Where the executions for open incidents stand.
+    pub executions: &'a [Execution],
+    /// What came of them.
+    pub outcomes: &'a [Outcome],
+    /// What the journal knows of each service.
+    pub histories: &'a BTreeMap<ServiceName, History>,
+}
+
+/// What a round concludes: rows of the ledger.
+#[derive(Debug, Default)]
+pub struct Conclusions {
+    /// Transitions of signals.
+    pub signals: Vec<Signal>,
+    /// Transitions of incidents.
+    pub incidents: Vec<Incident>,
+    /// Past runs that resemble them.
+    pub matches: Vec<Match>,
+    /// What is recommended.
+    pub recommendations: Vec<Recommendation>,
+    /// The best candidate, bound to live objects.
+    pub plans: Vec<Plan>,
+    /// What governance says of each plan, in the same order.
+    pub decisions: Vec<Decision>,
+    /// Recommended playbooks that have no plan, and why.
+    pub unplanned: Vec<Unplanned>,
+}
+
+/// A recommended playbook that has no plan.
+#[derive(Debug)]
+pub struct Unplanned {
+    /// The incident.
+    pub incident_id: IncidentId,
+    /// The playbook.
+    pub playbook_id: PlaybookId,
+    /// Why: often advice that a person must follow.
+    pub reason: Unplannable,
+}
+
+/// Judges what these signals mean.
+///
+/// An incident is recommended for when it opened, grew, or an attempt to mend it ended without success. While an execution
+/// for it is under way nothing new is proposed. A playbook that was tried for it in vain is not proposed again.
+///
+/// # Errors
+/// When the index is of another embedder than the standards'.
+pub fn judge(standards: &Standards<'_>, evidence: &Evidence<'_>, signals: Vec<Signal>, round_id: &RoundId, now: Timestamp) -> Result<Conclusions, IndexError> {
+    let moment = bellwether_lineage::Moment { round_id: round_id.clone(), now, gap: standards.incident_gap };
+    let incidents = correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);
+    let mut conclusions = Conclusions { signals, ..Conclusions::default() };
+    for incident in due(&incidents, evidence) {
+        recommend(standards, evidence, incident, round_id, now, &mut conclusions)?;
+    }
+    conclusions.incidents = incidents;
+    Ok(conclusions)
+}
+
+/// The incidents for which something is to be recommended now, by id.
+fn due<'a>(transitions: &'a [Incident], evidence: &'a Evidence<'_>) -> Vec<&'a Incident> {
+    let touched: BTreeSet<&IncidentId> = transitions.iter().map(|i| &i.incident_id).collect();
+    let untouched = evidence.open_incidents.iter().filter(|i| i.is_open() && !touched.contains(&i.incident_id));
+    let retried = untouched.filter(|i| {
+        // An attempt ended in vain since the incident's last row: think again.
+        evidence.executions.iter().any(|e| e.incident_id == i.incident_id && e.state.is_terminal() && e.recorded_at > i.recorded_at)
+    });
+    let mut due: Vec<&Incident> = transitions.iter().filter(|i| i.state != IncidentState::Closed).chain(retried).collect();
+    due.retain(|incident| !evidence.executions.iter().any(|e| e.incident_id == incident.incident_id && is_under_way(e)));
+    due.sort_by(|a, b| a.incident_id.cmp(&b.incident_id));
+    due
+}
+
+/// Whether something is being done: a mere suggestion that nobody took up does not count.
+fn is_under_way(execution: &Execution) -> bool {
+    matches!(
+        execution.state,
+        ExecutionState::AwaitingApproval | ExecutionState::Approved | ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack
+    )
+}
+
+/// Playbooks that were tried for this incident in vain.
+fn tried_in_vain(incident: &Incident, evidence: &Evidence<'_>) -> Vec<Exclusion> {
+    let tried = |id: &PlaybookId, how: String| Exclusion { playbook_id: id.clone(), reason: format!("was tried for this incident and {how}") };
+    let undone = evidence.executions.iter().filter(|e| e.incident_id == incident.incident_id).filter_map(|e| match e.state {
+        ExecutionState::RolledBack => Some(tried(&e.playbook_id, "was rolled back".into())),
+        ExecutionState::Failed | ExecutionState::NeedsHuman => Some(tried(&e.playbook_id, format!("ended as {}", e.state))),
+        _ => None,
+    });
+    let vain = evidence.outcomes.iter().filter(|o| o.incident_id == incident.incident_id && o.effect != Effect::Effective);
+    undone.chain(vain.map(|o| tried(&o.playbook_id, format!("was {}", o.effect)))).collect()
+}
+
+fn recommend(
+    standards: &Standards<'_>,
+    evidence: &Evidence<'_>,
+    incident: &Incident,
+    round_id: &RoundId,
+    now: Timestamp,
+    conclusions: &mut Conclusions,
+) -> Result<(), IndexError> {
+    let moment = rank::Moment { round_id: round_id.clone(), now };
+    let matches = neighbours::neighbours(evidence.index, standards.embedder, incident, evidence.experience, NEIGHBOURS, &moment)?;
+    let playbooks: Vec<Playbook> = standards.governance.playbooks().map(|p| p.playbook.clone()).collect();
+    let mut exclusions = standards.governance.exclusions(incident, evidence.inventory);
+    exclusions.extend(tried_in_vain(incident, evidence));
+    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, &moment, standards.top);
+    if let Some(best) = recommendation.candidates.first() {
+        match plan_and_decide(standards.governance, evidence, incident, &recommendation, best, round_id, now) {
+            Ok((plan, decision)) => {
+                conclusions.plans.push(plan);
+                conclusions.decisions.push(decision);
+            }
+            Err(reason) => conclusions.unplanned.push(Unplanned {
+                incident_id: incident.incident_id.clone(),
+                playbook_id: best.playbook_id.clone(),
+                reason,
+            }),
+        }
+    }
+    conclusions.matches.extend(matches);
+    conclusions.recommendations.push(recommendation);
+    Ok(())
+}
+
+/// Binds one candidate to live objects and asks governance.
+///
+/// # Errors
+/// There is no plan, and why.
+pub fn plan_and_decide(
+    governance: &Governance,
+    evidence: &Evidence<'_>,
+    incident: &Incident,
+    recommendation: &Recommendation,
+    candidate: &Candidate,
+    round_id: &RoundId,
+    now: Timestamp,
+) -> Result<(Plan, Decision), Unplannable> {
+    let proposal = Proposal { recommendation_id: &recommendation.recommendation_id, candidate, incident };
+    let plan = bellwether_governance::plan::plan(governance, &proposal, evidence.inventory, At { round_id, now })?;
+    let history = evidence.histories.get(&plan.body.service).cloned().unwrap_or_default();
+    let decision = bellwether_governance::decide::decide(governance, &plan, &history, At { round_id, now });
+    Ok((plan, decision))
+}
