@@ -66,6 +66,10 @@ impl Admitted {
             Authority::Standing { owner } => owner,
         }
     }
+    /// The waits and limits of its service when it was admitted.
+    pub const fn limits(&self) -> &Safety {
+        &self.limits
+    }
     /// How it passed the limits when it was admitted.
     pub const fn passage(&self) -> Passage {
         self.passage
