@@ -366,3 +366,110 @@ fn unmeasurable(service: &Service, checks: &CheckMap) -> Vec<LoadError> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{IRIS, governance, incident, inventory, parts};
+    use crate::{playbook, yaml};
+
+    fn errors(change: impl FnOnce(&mut Parts)) -> String {
+        let mut parts = parts(IRIS);
+        change(&mut parts);
+        Governance::assemble(parts).unwrap_err().to_string()
+    }
+
+    fn binding(text: &str) -> Binding {
+        yaml::parse("services.yaml", text).unwrap()
+    }
+
+    #[test]
+    fn entities_find_their_service() {
+        let rules = governance();
+        let service = |entity: &str| rules.service_of(&entity.parse().unwrap(), &inventory()).map(|s| s.name.to_string());
+        assert_eq!(service("endpoint:ml/iris").as_deref(), Some("iris"));
+        assert_eq!(service("pool:gpu-a").as_deref(), Some("gpu-a"));
+        assert_eq!(service("node:gpu-3").as_deref(), Some("gpu-a"));
+        for nobody in ["endpoint:ml/rose", "endpoint:other/iris", "node:gpu-9", "pool:gpu-b", "dataset:s3://raw:orders"] {
+            assert_eq!(service(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let swap = |name: &'static str, text: &'static str| move |p: &mut Parts| drop(p.services.insert(name.into(), binding(text)));
+        assert!(
+            errors(swap("rose", "{blueprint: irs, namespace: ml, object: InferenceService/rose}"))
+                .starts_with("services.rose: blueprint \"irs\" is not loaded\nhint: did you mean iris?")
+        );
+        assert_eq!(
+            errors(swap("rose", "{blueprint: iris, object: InferenceService/rose}")),
+            "services.rose: InferenceService/rose needs a namespace\nhint: namespace: ml"
+        );
+        assert_eq!(
+            errors(swap("zz", "{blueprint: iris, namespace: ml, object: InferenceService/iris}")),
+            "services.zz: InferenceService/iris is already bound to service iris"
+        );
+        let unmeasurable = errors(swap("gpu-b", "{blueprint: iris, object: NodePool/gpu-b}"));
+        assert!(
+            unmeasurable.contains("iris.yaml: service gpu-b: check latency_p95 for runtime default needs $namespace"),
+            "{unmeasurable}"
+        );
+        assert!(errors(|p| p.checks = CheckMap::default()).contains("service iris: check latency_p95 is not mapped to a query"));
+        let twice = errors(|p| p.playbooks.push(playbook::load("b.yaml", include_str!("../samples/playbooks/scale-out.yaml")).unwrap()));
+        assert_eq!(twice, "b.yaml: playbook scale-out is also in scale-out.yaml");
+        let unit = errors(|p| {
+            p.blueprints[0] =
+                Draft::parse("iris.yaml", &format!("{IRIS}\nverification: {{checks: [{{name: latency_p95, target: '< 5%'}}]}}")).unwrap()
+        });
+        assert_eq!(
+            unit,
+            "iris.yaml:28:52: service iris: check latency_p95 measures Seconds, but its target is in Ratio\nhint: map it in checks.yaml"
+        );
+    }
+
+    #[test]
+    fn nothing_stands_for_everything() {
+        for text in [
+            "",
+            "InferenceService/",
+            "InferenceService/*",
+            "InferenceService",
+            "NodePool/ ",
+            "InferenceService/a/b",
+            "Deployment/x",
+            "inferenceservice/x",
+        ] {
+            assert!(text.parse::<ObjectName>().is_err(), "{text:?}");
+        }
+        let slip = "InferenceServce/iris".parse::<ObjectName>().unwrap_err().to_string();
+        assert!(slip.ends_with("(did you mean InferenceService?)"), "{slip}");
+        assert_eq!("NodePool/gpu-a.b".parse::<ObjectName>().unwrap().to_string(), "NodePool/gpu-a.b");
+    }
+
+    #[test]
+    fn playbooks_that_do_not_apply_are_excluded_with_the_reason() {
+        let rules = governance();
+        let excluded = |root: &str| {
+            rules
+                .exclusions(&incident(root), &inventory())
+                .into_iter()
+                .map(|e| format!("{}: {}", e.playbook_id, e.reason))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            excluded("node:gpu-4"),
+            [
+                "cordon-node: !cordoned (cordoned = true) does not hold",
+                "delete-deployment: the incident names no endpoint",
+                "rollback-canary: the incident names no endpoint",
+                "scale-out: the incident names no endpoint",
+            ]
+        );
+        let mut both = incident("endpoint:ml/iris");
+        both.root = None;
+        both.entities.push("endpoint:ml/rose".parse().unwrap());
+        let reason = rules.exclusions(&both, &inventory()).into_iter().find(|e| e.playbook_id.as_str() == "scale-out").unwrap().reason;
+        assert_eq!(reason, "the incident names several and none stands out as its root: endpoint:ml/iris, endpoint:ml/rose");
+    }
+}

@@ -12,5 +12,7 @@ pub mod playbook;
 mod rules;
 pub mod target;
 pub mod template;
+#[cfg(test)]
+mod testing;
 mod verbs;
 pub mod yaml;
