@@ -1,3 +1,5 @@
 //! The `bellwether` binary.
 
+mod report;
+
 fn main() {}

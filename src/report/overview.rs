@@ -42,7 +42,7 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
     };
     let cards: Vec<&IncidentCard> = data.incidents.iter().filter(touches).collect();
     let shown = &cards[..cards.len().min(MOST_ROWS)];
-    let charts: Vec<Chart> = shown.iter().filter_map(|c| c.charts.first()).take(2).map(|c| Chart { range: window, ..c.clone() }).collect();
+    let charts: Vec<Chart> = shown.iter().filter_map(|c| c.charts.first()).take(2).map(|c| within(c, &window)).collect();
 
     let timeline = HEAD + ROW * shown.len().max(1) as f64;
     let below = timeline + 74.0;
@@ -119,6 +119,12 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
     }
     out.push_str("</svg>");
     out
+}
+
+/// A chart cut to the window; what it does not cover is not drawn as if it were a gap.
+fn within(chart: &Chart, window: &TimeRange) -> Chart {
+    let (start, end) = (chart.range.start.max(window.start), chart.range.end.min(window.end));
+    Chart { range: if start < end { TimeRange::new(start, end) } else { chart.range }, ..chart.clone() }
 }
 
 fn clipped(text: &str, most: usize) -> String {
@@ -316,6 +322,10 @@ mod tests {
             assert!(svg.contains(part), "{part}");
         }
         assert!(!svg.contains("ml/search-embed: p95"), "what was over before the day is not of the day");
+        assert!(
+            !drawn(&data, TimeRange::before(data.as_of, Span::from_days(10))).contains(">no data</text>"),
+            "what was not loaded is no gap"
+        );
         assert!(svg.len() < 100_000, "{} bytes", svg.len());
         assert_eq!(svg, drawn(&data, TimeRange::before(data.as_of, Span::from_days(1))));
     }
