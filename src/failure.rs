@@ -72,6 +72,19 @@ impl Failure {
     pub fn of(kind: Kind, error: &dyn Error) -> Self {
         Self::new(kind, chain(error))
     }
+    /// The failure as JSON: `{"error": {"kind", "message", "hint"}}`.
+    pub fn json(&self) -> serde_json::Value {
+        let kind = match self.kind {
+            Kind::User => "user",
+            Kind::Config => "config",
+            Kind::Upstream => "upstream",
+            Kind::Refused => "refused",
+            Kind::ApprovalNeeded => "approval_needed",
+            Kind::Findings => "findings",
+            Kind::Internal => "internal",
+        };
+        serde_json::json!({"error": {"kind": kind, "message": self.message, "hint": self.hint}})
+    }
     /// The same failure with a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -1,18 +1,62 @@
 //! The `bellwether` binary: command line, configuration, HTTP API, reports. The only crate that knows clap, axum and
 //! the JSON of the API; it holds no algorithm.
 //!
-//! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`command`] (what is done, one file
-//! each), [`api`] (the same over HTTP), [`auth`] (who may), [`report`] (pages and pictures), [`failure`] (errors in
-//! words), [`clock`] (the only reader of the wall clock).
+//! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`open`] (opening what is named there),
+//! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing),
+//! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
 
 mod auth;
 mod cli;
 mod clock;
+mod command;
+mod config;
 mod failure;
+mod open;
+mod output;
+mod report;
+
+use std::process::ExitCode;
 
 use clap::Parser as _;
+use cli::{Cli, LogFormat};
+use failure::Failure;
 
-fn main() {
-    let cli = cli::Cli::parse();
-    let _ = cli;
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(&cli);
+    // Two TLS providers are linked; the process uses one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build() {
+        Ok(runtime) => runtime,
+        Err(e) => return end(&Failure::new(failure::Kind::Upstream, format!("cannot start threads: {e}"))),
+    };
+    let machine = cli.global.output == cli::Output::Json;
+    match runtime.block_on(command::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if machine => {
+            eprintln!("{}", failure.json());
+            ExitCode::from(failure.kind.exit_code())
+        }
+        Err(failure) => end(&failure),
+    }
+}
+
+fn end(failure: &Failure) -> ExitCode {
+    eprintln!("{failure}");
+    ExitCode::from(failure.kind.exit_code())
+}
+
+/// Log lines go to stderr: warnings by default, more with `-v`, or as `RUST_LOG` says.
+fn log(cli: &Cli) {
+    let level = match cli.global.verbose {
+        0 => "warn",
+        1 => "warn,bellwether=info,bellwether_pipelines=info,bellwether_executor=info,bellwether_lake=info",
+        _ => "info,bellwether=debug,bellwether_pipelines=debug,bellwether_executor=debug,bellwether_lake=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.global.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
 }

@@ -121,7 +121,8 @@ fn attempt(rows: &Rows, plan: &Plan) -> Attempt {
     let mut transitions: Vec<_> = rows.executions.iter().filter(|e| e.plan_id == plan.plan_id).cloned().collect();
     transitions.sort_by_key(|t| (t.sequence, t.recorded_at));
     transitions.dedup_by_key(|t| t.sequence);
-    let mut approvals: Vec<_> = rows.approvals.iter().filter(|a| a.plan_id == plan.plan_id && a.plan_digest == plan.digest).cloned().collect();
+    let mut approvals: Vec<_> =
+        rows.approvals.iter().filter(|a| a.plan_id == plan.plan_id && a.plan_digest == plan.digest).cloned().collect();
     approvals.sort_by_key(|a| a.recorded_at);
     Attempt {
         decision: rows.decisions.iter().filter(|d| d.plan_id == plan.plan_id).max_by_key(|d| d.recorded_at).cloned(),
@@ -141,7 +142,9 @@ fn past(rows: &Rows, id: &IncidentId) -> Vec<PastRun> {
         }
     }
     let mut matches: Vec<_> = matches.into_values().collect();
-    matches.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| Reverse(a.ran_at).cmp(&Reverse(b.ran_at))).then_with(|| a.run_id.cmp(&b.run_id)));
+    matches.sort_by(|a, b| {
+        b.similarity.total_cmp(&a.similarity).then_with(|| Reverse(a.ran_at).cmp(&Reverse(b.ran_at))).then_with(|| a.run_id.cmp(&b.run_id))
+    });
     matches.truncate(MOST_PAST_RUNS);
     let summary = |run: &RunId| rows.runs.iter().filter(|r| &r.run_id == run).max_by_key(|r| r.updated_at).map(|r| r.summary.clone());
     let past = |m: &Match| PastRun {
@@ -158,7 +161,11 @@ fn past(rows: &Rows, id: &IncidentId) -> Vec<PastRun> {
 /// Changes of what the incident is about, from its opening to its last evidence.
 fn also_changed(rows: &Rows, incident: &Incident) -> Vec<String> {
     let end = incident.closed_at.unwrap_or(incident.last_at);
-    let about = |e: &Entity| incident.entities.contains(e) || incident.root.as_ref() == Some(e) || matches!(e, Entity::Endpoint(id) if incident.endpoints.contains(id));
+    let about = |e: &Entity| {
+        incident.entities.contains(e)
+            || incident.root.as_ref() == Some(e)
+            || matches!(e, Entity::Endpoint(id) if incident.endpoints.contains(id))
+    };
     let mut changes: Vec<_> = rows.changes.iter().filter(|c| incident.opened_at < c.at && c.at <= end && about(&c.entity)).collect();
     changes.sort_by(|a, b| (a.at, &a.entity, &a.summary).cmp(&(b.at, &b.entity, &b.summary)));
     changes.dedup_by(|a, b| (a.at, &a.entity, &a.summary) == (b.at, &b.entity, &b.summary));
@@ -200,7 +207,9 @@ mod tests {
     #[test]
     fn rows_in_any_order_become_the_same_cards() {
         let mut rows = rows();
-        let told = |cards: &[IncidentCard]| cards.iter().map(|c| (c.incident.clone(), c.signals.clone(), c.attempts.clone(), c.recommendation.clone())).collect::<Vec<_>>();
+        let told = |cards: &[IncidentCard]| {
+            cards.iter().map(|c| (c.incident.clone(), c.signals.clone(), c.attempts.clone(), c.recommendation.clone())).collect::<Vec<_>>()
+        };
         let cards_once = cards(&rows);
         let expected = fixture::fleet().incidents;
         assert_eq!(told(&cards_once), told(&expected));
@@ -240,7 +249,12 @@ mod tests {
             recorded_at: incident.opened_at,
         };
         let own = incident.entities[0].to_string();
-        rows.changes = vec![change(5, &own, "replicas 2 → 3"), change(5, "endpoint:other/thing", "replicas 1 → 2"), change(600_000, &own, "much later"), change(0, &own, "at the opening")];
+        rows.changes = vec![
+            change(5, &own, "replicas 2 → 3"),
+            change(5, "endpoint:other/thing", "replicas 1 → 2"),
+            change(600_000, &own, "much later"),
+            change(0, &own, "at the opening"),
+        ];
         let card = cards(&rows).into_iter().find(|c| c.incident.incident_id == incident.incident_id).unwrap();
         assert_eq!(card.also_changed.len(), 1);
         assert!(card.also_changed[0].ends_with("replicas 2 → 3"), "{:?}", card.also_changed);

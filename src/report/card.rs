@@ -22,8 +22,15 @@ pub(super) fn anchor(card: &IncidentCard) -> String {
 pub(super) fn card(data: &ReportData, card: &IncidentCard, rank: usize, unfolded: bool) -> String {
     let i = &card.incident;
     let class = severity_class(i.severity);
-    let said = card.label.as_ref().filter(|_| card.is_called_false()).map(|l| format!("<span>{}</span>", badge("", &format!("called false by {}", l.actor)))).unwrap_or_default();
-    let body = [story(card), charts(card), evidence(card), recommended(card), past(card), card.attempts.iter().map(attempt).collect(), ids(card)].concat();
+    let said = card
+        .label
+        .as_ref()
+        .filter(|_| card.is_called_false())
+        .map(|l| format!("<span>{}</span>", badge("", &format!("called false by {}", l.actor))))
+        .unwrap_or_default();
+    let body =
+        [story(card), charts(card), evidence(card), recommended(card), past(card), card.attempts.iter().map(attempt).collect(), ids(card)]
+            .concat();
     format!(
         r#"<details class="card" id="{}"{}><summary><span class="rank {class}">{rank}</span><span><h3>{}</h3><span class="meta">{}<span>{} UTC, {}</span><span>score {:.1}</span><span>{} affected</span>{said}</span></span></summary><div class="body">{body}</div></details>"#,
         anchor(card),
@@ -40,7 +47,11 @@ pub(super) fn card(data: &ReportData, card: &IncidentCard, rank: usize, unfolded
 /// The five steps from seeing to knowing, as far as they went.
 fn story(card: &IncidentCard) -> String {
     let last = card.attempts.last();
-    let found = format!("{}, score {:.1}", words::many(card.signals.len().max(card.incident.signals.len()) as i64, "signal"), finite(card.incident.score));
+    let found = format!(
+        "{}, score {:.1}",
+        words::many(card.signals.len().max(card.incident.signals.len()) as i64, "signal"),
+        finite(card.incident.score)
+    );
     let recommended = match &card.recommendation {
         Some(r) => match r.candidates.first() {
             Some(c) => Ok((esc(c.playbook_id.as_str()), format!("{} likely to help", words::share(c.score)))),
@@ -54,7 +65,13 @@ fn story(card: &IncidentCard) -> String {
                 (Tier::Forbidden, _) => "will not run".to_owned(),
                 (_, Some(t)) => format!("approved by {}", t.actor),
                 (Tier::Restricted, None) => format!("needs {}", d.approvers.join(" or ")),
-                (Tier::Allowed, None) => if d.unattended { "may run unattended".into() } else { "once approved".into() },
+                (Tier::Allowed, None) => {
+                    if d.unattended {
+                        "may run unattended".into()
+                    } else {
+                        "once approved".into()
+                    }
+                }
             };
             Ok((d.tier.to_string(), esc(&how)))
         }
@@ -72,7 +89,13 @@ fn story(card: &IncidentCard) -> String {
         Some(o) => Ok((words::effect(o.effect).to_owned(), format!("verified {}", time(o.recorded_at)))),
         None => Err("not known yet"),
     };
-    let steps = [("Found", Ok((time(card.incident.opened_at), found))), ("Recommended", recommended), ("Decided", decided), ("Done", done), ("Result", result)];
+    let steps = [
+        ("Found", Ok((time(card.incident.opened_at), found))),
+        ("Recommended", recommended),
+        ("Decided", decided),
+        ("Done", done),
+        ("Result", result),
+    ];
     let cell = |(name, step): (&str, Result<(String, String), &str>)| match step {
         Ok((what, note)) => format!(r#"<li>{name}<b>{what}</b><span class="soft">{note}</span></li>"#),
         Err(why) => format!(r#"<li class="todo">{name}<b>{}</b></li>"#, esc(why)),
@@ -87,12 +110,16 @@ fn steps_in_words(attempt: &Attempt) -> String {
 fn charts(card: &IncidentCard) -> String {
     let mut out = String::new();
     for (i, chart) in card.charts.iter().enumerate() {
-        const LEGEND: &str = r#"<span class="legend" aria-hidden="true"><span>measured</span><span class="hot">outside the band</span><span class="expected">expected</span><span class="band">expected band</span></span>"#;
+        const LEGEND: &str = r#"<span class="legend" aria-hidden="true"><span>measured</span><span class="hot">outside the band</span><span class="expected">expected</span><span class="band">expected band</span><span class="gap">no data</span></span>"#;
         let legend = if i == 0 { LEGEND } else { "" };
         // Charts of one incident often share their marks: they are explained once.
         let shared = i > 0 && card.charts[i - 1].numbered_marks() == chart.numbered_marks();
         let marks = if shared { String::new() } else { marks(chart) };
-        out += &format!("<figure><figcaption><b>{}</b>{legend}</figcaption>{}{marks}</figure>", esc(&chart.title), chart::svg(chart, Place::Fluid));
+        out += &format!(
+            "<figure><figcaption><b>{}</b>{legend}</figcaption>{}{marks}</figure>",
+            esc(&chart.title),
+            chart::svg(chart, Place::Fluid)
+        );
     }
     out
 }
@@ -116,10 +143,22 @@ fn evidence(card: &IncidentCard) -> String {
     let line = |s: &bellwether_model::signal::Signal| format!(r#"<li class="{}">{}</li>"#, severity_class(s.severity), esc(&s.hint));
     let first: String = card.signals.iter().take(MOST).map(line).collect();
     let rest: String = card.signals.iter().skip(MOST).map(line).collect();
-    let more = if rest.is_empty() { rest } else { format!(r#"<details class="more"><summary>{} more</summary><ul class="lines">{rest}</ul></details>"#, card.signals.len() - MOST) };
-    let seen = if first.is_empty() { format!("<p>{}</p>", esc(&card.incident.summary)) } else { format!(r#"<ul class="lines">{first}</ul>{more}"#) };
+    let more = if rest.is_empty() {
+        rest
+    } else {
+        format!(r#"<details class="more"><summary>{} more</summary><ul class="lines">{rest}</ul></details>"#, card.signals.len() - MOST)
+    };
+    let seen = if first.is_empty() {
+        format!("<p>{}</p>", esc(&card.incident.summary))
+    } else {
+        format!(r#"<ul class="lines">{first}</ul>{more}"#)
+    };
     let before = list("lines", card.incident.preceding_changes.iter().map(|c| esc(c)));
-    let before = if before.is_empty() { r#"<p class="soft small">No change of the fleet is known from the time before.</p>"#.to_owned() } else { before };
+    let before = if before.is_empty() {
+        r#"<p class="soft small">No change of the fleet is known from the time before.</p>"#.to_owned()
+    } else {
+        before
+    };
     let mut beside = format!("<section><h4>What changed before</h4>{before}</section>");
     if !card.also_changed.is_empty() {
         beside += &format!("<section><h4>What changed meanwhile</h4>{}</section>", list("lines", card.also_changed.iter().map(|c| esc(c))));
@@ -136,7 +175,10 @@ fn evidence(card: &IncidentCard) -> String {
 
 fn recommended(card: &IncidentCard) -> String {
     let body = match &card.recommendation {
-        None => format!(r#"<p class="soft">{}</p>"#, prose(&format!("None yet. `bellwether recommend {}` makes one.", card.incident.incident_id))),
+        None => format!(
+            r#"<p class="soft">{}</p>"#,
+            prose(&format!("None yet. `bellwether recommend {}` makes one.", card.incident.incident_id))
+        ),
         Some(r) => recommendation(r),
     };
     format!("<section><h4>Recommended</h4>{body}</section>")
@@ -151,14 +193,22 @@ fn recommendation(r: &Recommendation) -> String {
             words::share(best.score),
             esc(&best.justification)
         ),
-        None => format!(r#"<div class="pick"><p>Nothing is recommended: {}.</p></div>"#, esc(r.abstained.as_deref().unwrap_or("no playbook fits").trim_end_matches('.'))),
+        None => format!(
+            r#"<div class="pick"><p>Nothing is recommended: {}.</p></div>"#,
+            esc(r.abstained.as_deref().unwrap_or("no playbook fits").trim_end_matches('.'))
+        ),
     };
-    let other = |c: &Candidate| format!("<code>{}</code> {}: {}", esc(c.playbook_id.as_str()), words::share(c.score), esc(&c.justification));
+    let other =
+        |c: &Candidate| format!("<code>{}</code> {}: {}", esc(c.playbook_id.as_str()), words::share(c.score), esc(&c.justification));
     let others = r.candidates.iter().skip(1).map(other);
     let near = r.near_misses.iter().map(|c| format!("came nearest: {}", other(c)));
     let excluded = r.excluded.iter().map(|e| format!("<code>{}</code> does not apply: {}", esc(e.playbook_id.as_str()), esc(&e.reason)));
     let rest = list("lines", others.chain(near).chain(excluded));
-    let more = if rest.is_empty() { rest } else { format!(r#"<details class="more"><summary>What else was considered</summary>{rest}</details>"#) };
+    let more = if rest.is_empty() {
+        rest
+    } else {
+        format!(r#"<details class="more"><summary>What else was considered</summary>{rest}</details>"#)
+    };
     pick + &more
 }
 
@@ -173,7 +223,7 @@ fn past(card: &IncidentCard) -> String {
             _ => "",
         };
         format!(
-            r#"<tr><td>{}</td><td><code>{}</code></td><td class="num" data-is="similarity">{}</td><td class="num">{}</td><td>{} <span class="small soft">{}</span></td></tr>"#,
+            r#"<tr><td>{}</td><td><code>{}</code></td><td class="num" data-is="similarity">{}</td><td class="num">{}</td><td class="full">{} <span class="small soft">{}</span></td></tr>"#,
             badge(class, &words::past_outcome(&p.outcome)),
             esc(p.playbook_id.as_str()),
             words::share(p.similarity),
@@ -193,19 +243,40 @@ fn attempt(attempt: &Attempt) -> String {
     let plan = &attempt.plan;
     let decision = match &attempt.decision {
         Some(d) => {
-            let reasons = d.reasons.iter().map(|r| format!(r#"{}<span>{}</span>"#, badge(&r.tier.to_string(), &r.tier.to_string()), esc(&r.text)));
-            let instead = if d.alternatives.is_empty() { String::new() } else { format!(r#"<p class="small soft">Permitted instead: {}.</p>"#, d.alternatives.iter().map(|o| o.name().replace('_', " ")).collect::<Vec<_>>().join(", ")) };
+            let reasons = d.reasons.iter().map(|r| {
+                format!(
+                    r#"{}<span><span class="soft">{}:</span> {}</span>"#,
+                    badge(&r.tier.to_string(), &r.tier.to_string()),
+                    esc(&r.rule.replace('_', " ")),
+                    esc(&r.text)
+                )
+            });
+            let instead = if d.alternatives.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    r#"<p class="small soft">Permitted instead: {}.</p>"#,
+                    d.alternatives.iter().map(|o| o.name().replace('_', " ")).collect::<Vec<_>>().join(", ")
+                )
+            };
             format!("<div><h4>Why it is {}</h4>{}{instead}</div>", d.tier, list("reasons", reasons))
         }
         None => r#"<div><h4>Decision</h4><p class="soft small">Governance has not ruled on it yet.</p></div>"#.into(),
     };
-    let did = attempt.transitions.iter().map(|t| format!("{}<span><b>{}</b> {} <span class=\"soft\">{}</span></span>", time(t.recorded_at), words::state(t.state), esc(&t.detail), esc(t.actor.as_str())));
+    let did = attempt.transitions.iter().map(|t| {
+        let by = if t.actor.as_str() == "bellwether" {
+            String::new()
+        } else {
+            format!(r#" <span class="soft">by {}</span>"#, esc(t.actor.as_str()))
+        };
+        format!("{}<span><b>{}</b>{by}<br/>{}</span>", time(t.recorded_at), words::sentence(words::state(t.state)), esc(&t.detail))
+    });
     let did = list("steps", did);
     let did = if did.is_empty() { r#"<p class="soft small">Nothing.</p>"#.to_owned() } else { did };
     let steps = plan.body.steps.iter().map(|s| format!("{}: {}", esc(&s.object.to_string()), esc(&s.summary)));
     let state = badge(standing_class(attempt), &words::standing(attempt));
     format!(
-        r#"<section class="attempt"><div class="head"><span class="soft small">Plan</span><code>{}</code>{state}</div>{}<div class="two">{decision}<div><h4>What was done</h4>{did}</div></div>{}<p class="ids"><span>plan <code>{}</code></span><span>SHA-256 <code>{}</code></span></p></section>"#,
+        r#"<section class="attempt"><div class="head"><span class="soft small">Plan</span><code>{}</code>{state}</div>{}<div class="two">{decision}<div><h4>What happened</h4>{did}</div></div>{}<p class="ids"><span>plan <code>{}</code></span><span>SHA-256 <code>{}</code></span></p></section>"#,
         esc(plan.body.playbook_id.as_str()),
         list("lines", steps),
         attempt.outcome.as_ref().map(|o| outcome(attempt, o)).unwrap_or_default(),
@@ -235,7 +306,7 @@ fn outcome(attempt: &Attempt, outcome: &Outcome) -> String {
             Verdict::NoData | Verdict::Inconclusive => "",
         };
         format!(
-            r#"<tr><td>{}</td><td class="num" data-is="before">{}</td><td class="num" data-is="after">{}</td><td class="num" data-is="wanted">{}</td><td>{}</td></tr>"#,
+            r#"<tr><td class="full">{}</td><td class="num" data-is="before">{}</td><td class="num" data-is="after">{}</td><td class="num" data-is="wanted">{}</td><td>{}</td></tr>"#,
             esc(c.name.as_str()),
             esc(&show(c.before)),
             esc(&show(c.value)),
@@ -247,12 +318,20 @@ fn outcome(attempt: &Attempt, outcome: &Outcome) -> String {
     let table = if rows.is_empty() {
         rows
     } else {
-        format!(r#"<table class="fold"><thead><tr><th>Check</th><th class="num">Before</th><th class="num">After</th><th class="num">Wanted</th><th></th></tr></thead><tbody>{rows}</tbody></table>"#)
+        format!(
+            r#"<table class="fold"><thead><tr><th>Check</th><th class="num">Before</th><th class="num">After</th><th class="num">Wanted</th><th></th></tr></thead><tbody>{rows}</tbody></table>"#
+        )
     };
-    format!(r#"<div class="result"><h4>What it changed</h4><p>{}: {}</p>{table}</div>"#, words::sentence(words::effect(outcome.effect)), esc(&outcome.detail))
+    format!(
+        r#"<div class="result"><h4>What it changed</h4><p>{}: {}</p>{table}</div>"#,
+        words::sentence(words::effect(outcome.effect)),
+        esc(&outcome.detail)
+    )
 }
 
 fn ids(card: &IncidentCard) -> String {
     let id = esc(card.incident.incident_id.as_str());
-    format!(r#"<p class="ids"><span>incident <code>{id}</code></span><span><code>bellwether incidents show {id}</code></span><span>not one? <code>bellwether label {id} not-an-incident</code></span></p>"#)
+    format!(
+        r#"<p class="ids"><span>incident <code>{id}</code></span><span><code>bellwether incidents show {id}</code></span><span>not one? <code>bellwether label {id} not-an-incident</code></span></p>"#
+    )
 }

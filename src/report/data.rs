@@ -262,31 +262,32 @@ pub(crate) fn action_counts(data: &ReportData) -> ActionCounts {
 
 /// One line a pool from cost rows, dearest pool first. Money adds up exactly.
 pub(crate) fn cost_lines(costs: &[Cost]) -> Vec<CostLine> {
-    let mut pools: BTreeMap<&PoolName, (f64, MicroUsd, MicroUsd, BTreeMap<&EndpointId, MicroUsd>)> = BTreeMap::new();
+    let mut pools: BTreeMap<&PoolName, Vec<&Cost>> = BTreeMap::new();
     for row in costs {
-        let (hours, cost, idle, endpoints) = pools.entry(&row.pool).or_default();
-        *hours += row.gpu_hours;
-        *cost = *cost + row.cost_micro_usd;
-        match (row.kind, &row.endpoint) {
-            (CostKind::Idle, _) => *idle = *idle + row.cost_micro_usd,
-            (CostKind::Workload, Some(endpoint)) => {
-                let sum = endpoints.entry(endpoint).or_default();
-                *sum = *sum + row.cost_micro_usd;
-            }
-            (CostKind::Workload, None) => {}
-        }
+        pools.entry(&row.pool).or_default().push(row);
     }
-    let mut lines: Vec<_> = pools
-        .into_iter()
-        .map(|(pool, (gpu_hours, cost, idle, endpoints))| {
-            let mut top_endpoints: Vec<_> = endpoints.into_iter().map(|(e, usd)| (e.clone(), usd)).collect();
-            top_endpoints.sort_by_key(|(_, usd)| Reverse(*usd));
-            top_endpoints.truncate(3);
-            CostLine { pool: pool.clone(), gpu_hours, cost, idle, top_endpoints }
-        })
-        .collect();
+    let mut lines: Vec<_> = pools.into_iter().map(|(pool, rows)| cost_line(pool, &rows)).collect();
     lines.sort_by_key(|line| Reverse(line.cost));
     lines
+}
+
+fn cost_line(pool: &PoolName, rows: &[&Cost]) -> CostLine {
+    const MOST_ENDPOINTS: usize = 3;
+    let mut endpoints: BTreeMap<&EndpointId, MicroUsd> = BTreeMap::new();
+    for (endpoint, row) in rows.iter().filter_map(|row| Some((row.endpoint.as_ref()?, row))) {
+        let sum = endpoints.entry(endpoint).or_default();
+        *sum = *sum + row.cost_micro_usd;
+    }
+    let mut top_endpoints: Vec<_> = endpoints.into_iter().map(|(endpoint, usd)| (endpoint.clone(), usd)).collect();
+    top_endpoints.sort_by_key(|(_, usd)| Reverse(*usd));
+    top_endpoints.truncate(MOST_ENDPOINTS);
+    CostLine {
+        pool: pool.clone(),
+        gpu_hours: rows.iter().map(|row| row.gpu_hours).sum(),
+        cost: rows.iter().map(|row| row.cost_micro_usd).sum(),
+        idle: rows.iter().filter(|row| row.kind == CostKind::Idle).map(|row| row.cost_micro_usd).sum(),
+        top_endpoints,
+    }
 }
 
 #[cfg(test)]
@@ -322,6 +323,15 @@ mod tests {
     }
 
     #[test]
+    fn the_audit_chain_stands_as_its_check_says() {
+        let head = Digest::of_bytes(b"x");
+        assert_eq!(AuditStanding::of(Ok((0, Digest::ZERO))), AuditStanding::Empty);
+        assert_eq!(AuditStanding::of(Ok((7, head))), AuditStanding::Verified { entries: 7, head });
+        let broken = BrokenChain { sequence: 3, problem: "was edited".into() };
+        assert_eq!(AuditStanding::of(Err(broken)), AuditStanding::Broken { sequence: 3, problem: "was edited".into() });
+    }
+
+    #[test]
     fn pool_costs_add_up_to_the_cent() {
         let row = |pool: &str, endpoint: Option<&str>, micro: i64| Cost {
             period_start: Timestamp::EPOCH,
@@ -334,9 +344,21 @@ mod tests {
             cost_micro_usd: MicroUsd(micro),
             recorded_at: Timestamp::EPOCH,
         };
-        let lines = cost_lines(&[row("a", Some("ml/x"), 1_000_001), row("b", Some("ml/y"), 9), row("a", None, 999_999), row("a", Some("ml/x"), 2), row("a", Some("ml/z"), 5_000_000)]);
-        assert_eq!(lines.iter().map(|l| (l.pool.as_str(), l.cost.0, l.idle.0)).collect::<Vec<_>>(), [("a", 7_000_002, 999_999), ("b", 9, 0)]);
-        assert_eq!(lines[0].top_endpoints, [("ml/z".parse().unwrap(), MicroUsd(5_000_000)), ("ml/x".parse().unwrap(), MicroUsd(1_000_003))]);
+        let lines = cost_lines(&[
+            row("a", Some("ml/x"), 1_000_001),
+            row("b", Some("ml/y"), 9),
+            row("a", None, 999_999),
+            row("a", Some("ml/x"), 2),
+            row("a", Some("ml/z"), 5_000_000),
+        ]);
+        assert_eq!(
+            lines.iter().map(|l| (l.pool.as_str(), l.cost.0, l.idle.0)).collect::<Vec<_>>(),
+            [("a", 7_000_002, 999_999), ("b", 9, 0)]
+        );
+        assert_eq!(
+            lines[0].top_endpoints,
+            [("ml/z".parse().unwrap(), MicroUsd(5_000_000)), ("ml/x".parse().unwrap(), MicroUsd(1_000_003))]
+        );
         assert!((lines[0].idle_share() - 0.142_857).abs() < 1e-4);
         assert!(cost_lines(&[]).is_empty());
     }

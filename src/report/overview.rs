@@ -1,13 +1,11 @@
 //! A picture of a real run: which incidents there were in a stretch of time, what was done about each and when, and the
 //! series that tell the most. One SVG file that needs nothing else, for a README or a chat.
 
-use std::fmt::Write as _;
-
 use bellwether_model::execution::ExecutionState;
 use bellwether_model::outcome::Effect;
 use bellwether_model::time::{TimeRange, Timestamp};
 
-use super::chart::{self, Chart, Place};
+use super::chart::{self, Chart, Place, put};
 use super::data::{Attempt, IncidentCard, ReportData};
 use super::escape::esc;
 use super::html::severity_class;
@@ -17,16 +15,19 @@ use super::words;
 const WIDTH: f64 = 960.0;
 const MARGIN: f64 = 28.0;
 /// Left edge and width of the timeline.
-const LEFT: f64 = 372.0;
+const LEFT: f64 = 404.0;
 const SPAN: f64 = WIDTH - MARGIN - LEFT;
-const ROW: f64 = 46.0;
+const ROW: f64 = 50.0;
 const MOST_ROWS: usize = 7;
-const HEAD: f64 = 118.0;
+/// How many marks of a chart are told below it, and the height of one.
+const MOST_NOTES: usize = 4;
+const NOTE: f64 = 17.0;
+const HEAD: f64 = 126.0;
 
 const STYLE: &str = r#"
 .ground { fill: var(--page); } .sheet { fill: var(--card); stroke: var(--rule); }
 .h { font-size: 21px; font-weight: 650; fill: var(--ink); } .s { font-size: 13px; fill: var(--soft); } .t { font-size: 13px; font-weight: 600; fill: var(--ink); }
-.n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .wait { stroke: var(--soft); stroke-dasharray: 2 3; }
+.n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .chain { stroke: var(--accent); stroke-opacity: .5; }
 .critical { fill: var(--critical); } .warning { fill: var(--warning); } .info { fill: var(--info); } .bar { opacity: .82; }
 .dot { fill: var(--card); stroke: var(--accent); stroke-width: 2; } .full { fill: var(--accent); stroke: var(--card); stroke-width: 1.5; }
 .helped { fill: var(--good); stroke: var(--card); stroke-width: 1.5; } .worse { fill: var(--critical); stroke: var(--card); stroke-width: 1.5; } .unclear { fill: var(--quiet); stroke: var(--card); stroke-width: 1.5; }
@@ -36,24 +37,64 @@ const STYLE: &str = r#"
 /// Draws the incidents that touch `window`, in the report's order, at most seven; below them the first chart of each of
 /// the two first that have one, cut to the window. Equal data gives equal bytes.
 pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
-    let touches = |c: &&IncidentCard| c.incident.opened_at < window.end && c.incident.closed_at.is_none_or(|end| end > window.start) && !c.is_called_false();
+    let touches = |c: &&IncidentCard| {
+        c.incident.opened_at < window.end && c.incident.closed_at.is_none_or(|end| end > window.start) && !c.is_called_false()
+    };
     let cards: Vec<&IncidentCard> = data.incidents.iter().filter(touches).collect();
     let shown = &cards[..cards.len().min(MOST_ROWS)];
-    let charts: Vec<Chart> = shown.iter().filter_map(|c| c.charts.first()).take(2).map(|c| Chart { range: window, ..c.clone() }).collect();
+    let charts: Vec<Chart> = shown.iter().filter_map(|c| c.charts.first()).take(2).map(|c| within(c, &window)).collect();
 
     let timeline = HEAD + ROW * shown.len().max(1) as f64;
     let below = timeline + 74.0;
-    let height = if charts.is_empty() { below } else { below + chart::HEIGHT + 40.0 };
+    let told = charts.iter().map(|c| c.numbered_marks().len().min(MOST_NOTES)).max().unwrap_or(0);
+    let height = if charts.is_empty() { below - 12.0 } else { below + chart::HEIGHT + 36.0 + NOTE * told as f64 };
     let mut out = String::new();
-    put(&mut out, format_args!(r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"><title>{}</title><desc>{}</desc>"#, esc(&format!("Bellwether, {}", data.title)), esc(&description(data, shown))));
+    put(
+        &mut out,
+        format_args!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"><title>{}</title><desc>{}</desc>"#,
+            esc(&format!("Bellwether, {}", data.title)),
+            esc(&description(data, shown))
+        ),
+    );
     put(&mut out, format_args!("<style>{}{STYLE}</style>", include_str!("chart.css")));
-    put(&mut out, format_args!(r#"<rect class="ground" width="{WIDTH}" height="{height}" rx="14"/><rect class="sheet" x=".5" y=".5" width="{}" height="{}" rx="14"/>"#, WIDTH - 1.0, height - 1.0));
-    put(&mut out, format_args!(r#"<text class="h" x="{MARGIN}" y="42">{}</text>"#, esc(&clipped(&words::headline(data), 84))));
-    put(&mut out, format_args!(r#"<text class="s" x="{MARGIN}" y="65">{} · {}</text>"#, esc(&clipped(&data.title, 30)), esc(&words::looked_at(data))));
-    put(&mut out, format_args!(r#"<text class="s" x="{}" y="65" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&words::range(&window))));
+    put(
+        &mut out,
+        format_args!(
+            r#"<rect class="ground" width="{WIDTH}" height="{height}" rx="14"/><rect class="sheet" x=".5" y=".5" width="{}" height="{}" rx="14"/>"#,
+            WIDTH - 1.0,
+            height - 1.0
+        ),
+    );
+    put(
+        &mut out,
+        format_args!(r#"<text class="h" x="{MARGIN}" y="44">{}</text>"#, esc(&clipped(words::found(data).trim_end_matches('.'), 66))),
+    );
+    put(
+        &mut out,
+        format_args!(
+            r#"<text class="s" x="{MARGIN}" y="68">{}</text>"#,
+            esc(&clipped(words::answered(data).unwrap_or_default().trim_end_matches('.'), 70))
+        ),
+    );
+    put(
+        &mut out,
+        format_args!(r#"<text class="s" x="{}" y="44" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&clipped(&data.title, 40))),
+    );
+    put(
+        &mut out,
+        format_args!(r#"<text class="s" x="{}" y="68" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&words::looked_at(data))),
+    );
     draw_axis(&mut out, &window, timeline);
     if shown.is_empty() {
-        put(&mut out, format_args!(r#"<text class="s" x="{MARGIN}" y="{}">{}</text>"#, HEAD + 28.0, if data.fleet.series == 0 { "nothing was judged" } else { "no incident in this stretch of time" }));
+        put(
+            &mut out,
+            format_args!(
+                r#"<text class="s" x="{MARGIN}" y="{}">{}</text>"#,
+                HEAD + 28.0,
+                if data.fleet.series == 0 { "nothing was judged" } else { "no incident in this stretch of time" }
+            ),
+        );
     }
     for (i, card) in shown.iter().enumerate() {
         draw_row(&mut out, &window, card, data.as_of, HEAD + ROW * i as f64);
@@ -64,13 +105,26 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
         let x = MARGIN + 56.0 + (width + 56.0 + 24.0) * i as f64;
         put(&mut out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, x - 56.0, below + 8.0, esc(&clipped(&chart.title, 58))));
         out += &chart::svg(chart, Place::At(x, below + 16.0, width));
+        for (n, mark) in chart.numbered_marks().into_iter().take(MOST_NOTES).enumerate() {
+            let note = format!("{}  {}  {}", n + 1, words::when(mark.at), mark.text);
+            put(
+                &mut out,
+                format_args!(
+                    r#"<text class="n" x="{x}" y="{}">{}</text>"#,
+                    below + chart::HEIGHT + 28.0 + NOTE * n as f64,
+                    esc(&clipped(&note, (width / 6.9) as usize))
+                ),
+            );
+        }
     }
     out.push_str("</svg>");
     out
 }
 
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a String cannot fail");
+/// A chart cut to the window; what it does not cover is not drawn as if it were a gap.
+fn within(chart: &Chart, window: &TimeRange) -> Chart {
+    let (start, end) = (chart.range.start.max(window.start), chart.range.end.min(window.end));
+    Chart { range: if start < end { TimeRange::new(start, end) } else { chart.range }, ..chart.clone() }
 }
 
 fn clipped(text: &str, most: usize) -> String {
@@ -86,8 +140,22 @@ fn across(window: &TimeRange, at: Timestamp) -> f64 {
 fn draw_axis(out: &mut String, window: &TimeRange, foot: f64) {
     for (at, label) in time_ticks(window) {
         let x = across(window, at);
-        let anchor = if x > WIDTH - MARGIN - 20.0 { "end" } else if x < LEFT + 20.0 { "start" } else { "middle" };
-        put(out, format_args!(r#"<line class="hair" x1="{x}" x2="{x}" y1="{}" y2="{foot}"/><text class="n" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#, HEAD - 8.0, HEAD - 15.0, esc(&label)));
+        let anchor = if x > WIDTH - MARGIN - 20.0 {
+            "end"
+        } else if x < LEFT + 20.0 {
+            "start"
+        } else {
+            "middle"
+        };
+        put(
+            out,
+            format_args!(
+                r#"<line class="hair" x1="{x}" x2="{x}" y1="{}" y2="{foot}"/><text class="n" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#,
+                HEAD - 8.0,
+                HEAD - 15.0,
+                esc(&label)
+            ),
+        );
     }
     put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{foot}" y2="{foot}"/>"#, WIDTH - MARGIN));
 }
@@ -95,27 +163,33 @@ fn draw_axis(out: &mut String, window: &TimeRange, foot: f64) {
 fn draw_row(out: &mut String, window: &TimeRange, card: &IncidentCard, as_of: Timestamp, y: f64) {
     let i = &card.incident;
     let class = severity_class(i.severity);
-    let middle = y + ROW / 2.0;
     put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{y}" y2="{y}"/>"#, WIDTH - MARGIN));
-    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="28" rx="2"/>"#, y + 9.0));
-    put(out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 20.0, esc(&clipped(&i.title, 46))));
+    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="30" rx="2"/>"#, y + 10.0));
+    put(out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 21.0, esc(&clipped(&i.title, 44))));
     let note = format!("{}, {}", i.severity, words::lasted(i, as_of));
-    let note = card.attempts.last().map_or_else(|| note.clone(), |a| format!("{note} · {}: {}", a.plan.body.playbook_id, words::standing(a)));
-    put(out, format_args!(r#"<text class="n" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 36.0, esc(&clipped(&note, 56))));
+    let note = card.attempts.last().map_or_else(|| note.clone(), |a| format!("{note} · {}", words::standing(a)));
+    put(out, format_args!(r#"<text class="n" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 38.0, esc(&clipped(&note, 50))));
     let (from, to) = (across(window, i.opened_at), across(window, i.closed_at.unwrap_or(as_of.max(i.last_at))));
-    put(out, format_args!(r#"<rect class="bar {class}" x="{from}" y="{}" width="{}" height="10" rx="4"/>"#, middle - 5.0, (to - from).max(5.0)));
-    let mut last = f64::MIN;
-    for (at, mark, what) in marks(card) {
-        if !(window.start <= at && at <= window.end) {
-            continue;
-        }
-        // Marks closer than their width stand side by side, in order of time.
-        let x = across(window, at).max(last + 15.0);
-        last = x;
-        put(out, format_args!(r#"<g><title>{}</title>"#, esc(&format!("{} {what}", words::when(at)))));
-        draw_mark(out, mark, x, middle);
+    put(out, format_args!(r#"<rect class="bar {class}" x="{from}" y="{}" width="{}" height="9" rx="3"/>"#, y + 11.0, (to - from).max(5.0)));
+    let marks: Vec<_> = marks(card).into_iter().filter(|(at, ..)| window.start <= *at && *at <= window.end).collect();
+    let (Some((first, ..)), Some((last, ..))) = (marks.first(), marks.last()) else { return };
+    let (times, middle) = (if first == last { clock(*first) } else { format!("{}–{}", clock(*first), clock(*last)) }, y + 35.0);
+    let places: Vec<f64> = marks.iter().map(|(at, ..)| across(window, *at)).collect();
+    let places: Vec<f64> = chart::spread(&places, 16.0, WIDTH - MARGIN - 7.0).into_iter().map(|x| (x * 10.0).round() / 10.0).collect();
+    let (left, right) = (places[0], places[places.len() - 1]);
+    put(out, format_args!(r#"<line class="chain" x1="{left}" x2="{right}" y1="{middle}" y2="{middle}"/>"#));
+    // The times stand where there is room: after the marks, or before them.
+    let (x, anchor) = if right + 90.0 < WIDTH - MARGIN { (right + 13.0, "start") } else { (left - 13.0, "end") };
+    put(out, format_args!(r#"<text class="n" x="{x}" y="{}" text-anchor="{anchor}">{times}</text>"#, middle + 4.0));
+    for ((at, mark, what), x) in marks.iter().zip(places) {
+        put(out, format_args!(r#"<g><title>{}</title>"#, esc(&format!("{} {what}", words::when(*at)))));
+        draw_mark(out, *mark, x, middle);
         out.push_str("</g>");
     }
+}
+
+fn clock(at: Timestamp) -> String {
+    at.utc().format("%H:%M").to_string()
 }
 
 /// What is marked on a row.
@@ -181,22 +255,29 @@ fn attempt_marks(attempt: &Attempt) -> Vec<(Timestamp, RowMark, String)> {
 
 fn draw_key(out: &mut String, y: f64, left_out: usize) {
     let entries = [
-        (RowMark::Recommended, "recommended", 104.0),
-        (RowMark::Approved, "approved", 84.0),
-        (RowMark::Applied, "applied", 76.0),
-        (RowMark::Undone, "undone", 74.0),
-        (RowMark::Outcome(Effect::Effective), "it helped", 84.0),
-        (RowMark::Outcome(Effect::Harmful), "made it worse", 110.0),
-        (RowMark::Refused, "refused", 80.0),
+        (RowMark::Recommended, "recommended"),
+        (RowMark::Approved, "approved"),
+        (RowMark::Applied, "applied"),
+        (RowMark::Undone, "undone"),
+        (RowMark::Outcome(Effect::Effective), "it helped"),
+        (RowMark::Outcome(Effect::Harmful), "made it worse"),
+        (RowMark::Refused, "refused"),
     ];
     let mut x = MARGIN + 8.0;
-    for (mark, word, width) in entries {
+    for (mark, word) in entries {
         draw_mark(out, mark, x, y - 4.0);
         put(out, format_args!(r#"<text class="n" x="{}" y="{y}">{word}</text>"#, x + 12.0));
-        x += width;
+        x += 40.0 + 6.2 * word.len() as f64;
     }
     if left_out > 0 {
-        put(out, format_args!(r#"<text class="n" x="{}" y="{y}" text-anchor="end">and {}</text>"#, WIDTH - MARGIN, words::many(left_out as i64, "more incident")));
+        put(
+            out,
+            format_args!(
+                r#"<text class="n" x="{}" y="{y}" text-anchor="end">and {}</text>"#,
+                WIDTH - MARGIN,
+                words::many(left_out as i64, "more incident")
+            ),
+        );
     }
 }
 
@@ -204,7 +285,8 @@ fn draw_key(out: &mut String, y: f64, left_out: usize) {
 fn description(data: &ReportData, shown: &[&IncidentCard]) -> String {
     let mut text = words::headline(data);
     for card in shown {
-        text += &format!(" {}: {}, {}.", card.incident.title, words::when(card.incident.opened_at), words::lasted(&card.incident, data.as_of));
+        text +=
+            &format!(" {}: {}, {}.", card.incident.title, words::when(card.incident.opened_at), words::lasted(&card.incident, data.as_of));
         for (at, _, what) in marks(card) {
             text += &format!(" {} {what}.", words::when(at));
         }
@@ -230,10 +312,20 @@ mod tests {
     fn a_day_shows_its_incidents_and_what_was_done() {
         let data = fixture::fleet();
         let svg = drawn(&data, TimeRange::before(data.as_of, Span::from_days(1)));
-        for part in ["ml/checkout-ranker: p95 latency", "scale-out applied", "scale-out: it made things worse", "rollback-canary recommended", "prefers-color-scheme: dark"] {
+        for part in [
+            "ml/checkout-ranker: p95 latency",
+            "scale-out applied",
+            "scale-out: it made things worse",
+            "rollback-canary recommended",
+            "prefers-color-scheme: dark",
+        ] {
             assert!(svg.contains(part), "{part}");
         }
         assert!(!svg.contains("ml/search-embed: p95"), "what was over before the day is not of the day");
+        assert!(
+            !drawn(&data, TimeRange::before(data.as_of, Span::from_days(10))).contains(">no data</text>"),
+            "what was not loaded is no gap"
+        );
         assert!(svg.len() < 100_000, "{} bytes", svg.len());
         assert_eq!(svg, drawn(&data, TimeRange::before(data.as_of, Span::from_days(1))));
     }

@@ -24,12 +24,19 @@ impl ValueAxis {
         }
         if hi - lo <= 1e-9 * hi.abs().max(lo.abs()) {
             // A constant: drawn against zero, so that its height means something.
-            (lo, hi) = if hi > 0.0 { (0.0, hi * 1.25) } else if hi < 0.0 { (lo * 1.25, 0.0) } else { (0.0, 1.0) };
+            (lo, hi) = if hi > 0.0 {
+                (0.0, hi * 1.25)
+            } else if hi < 0.0 {
+                (lo * 1.25, 0.0)
+            } else {
+                (0.0, 1.0)
+            };
         }
         let base = base(unit, hi.abs().max(lo.abs()));
         let step = round_step((hi - lo) / base / want.max(1) as f64) * base;
         let (first, last) = ((lo / step).floor(), (hi / step).ceil());
-        let mut ticks: Vec<(f64, String)> = (0..=12).map(|i| (first + f64::from(i)) * step).take_while(|v| *v <= (last + 0.5) * step).map(|v| (v, unit.show(v))).collect();
+        let mut ticks: Vec<(f64, String)> =
+            (0..=12).map(|i| (first + f64::from(i)) * step).take_while(|v| *v <= (last + 0.5) * step).map(|v| (v, unit.show(v))).collect();
         ticks.dedup_by(|later, earlier| later.1 == earlier.1);
         Self { lo: first * step, hi: (last * step).max(hi), ticks }
     }
@@ -60,8 +67,26 @@ pub(super) fn time_ticks(range: &TimeRange) -> Vec<(Timestamp, String)> {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 3_600;
     const DAY: i64 = 86_400;
-    const STEPS: [i64; 18] =
-        [1, 5, 15, MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY];
+    const STEPS: [i64; 18] = [
+        1,
+        5,
+        15,
+        MINUTE,
+        5 * MINUTE,
+        10 * MINUTE,
+        15 * MINUTE,
+        30 * MINUTE,
+        HOUR,
+        2 * HOUR,
+        3 * HOUR,
+        6 * HOUR,
+        12 * HOUR,
+        DAY,
+        2 * DAY,
+        4 * DAY,
+        7 * DAY,
+        14 * DAY,
+    ];
     let length = range.length().secs();
     let step = STEPS.into_iter().find(|s| length / s <= 7).unwrap_or_else(|| (length / (7 * 28 * DAY) + 1) * 28 * DAY);
     let span = Span::from_secs(step);
@@ -110,8 +135,13 @@ mod tests {
 
     #[test]
     fn times_are_round_and_name_their_day() {
-        let ticks = |start: &str, end: &str| time_ticks(&TimeRange::new(start.parse().unwrap(), end.parse().unwrap())).into_iter().map(|t| t.1).collect::<Vec<_>>();
-        assert_eq!(ticks("2026-11-20T18:00:00Z", "2026-11-21T06:00:00Z"), ["20 Nov 18:00", "20:00", "22:00", "21 Nov", "02:00", "04:00", "06:00"]);
+        let ticks = |start: &str, end: &str| {
+            time_ticks(&TimeRange::new(start.parse().unwrap(), end.parse().unwrap())).into_iter().map(|t| t.1).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            ticks("2026-11-20T18:00:00Z", "2026-11-21T06:00:00Z"),
+            ["20 Nov 18:00", "20:00", "22:00", "21 Nov", "02:00", "04:00", "06:00"]
+        );
         assert_eq!(ticks("2026-11-07", "2026-11-21"), ["7 Nov", "9 Nov", "11 Nov", "13 Nov", "15 Nov", "17 Nov", "19 Nov", "21 Nov"]);
         assert_eq!(ticks("2026-11-07T10:00:00Z", "2026-11-07T10:00:00Z"), ["7 Nov 10:00"]);
         assert!(ticks("1990-01-01", "2026-01-01").len() <= 9);

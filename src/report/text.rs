@@ -126,7 +126,11 @@ impl Pen {
             used += length;
         }
         let name_part = format!("{}{}", self.ink(Ink::Dim, name), " ".repeat(indent.saturating_sub(name.chars().count())));
-        lines.into_iter().enumerate().map(|(i, l)| if i == 0 { format!("{name_part}{l}\n") } else { format!("{}{l}\n", " ".repeat(indent)) }).collect()
+        lines
+            .into_iter()
+            .enumerate()
+            .map(|(i, l)| if i == 0 { format!("{name_part}{l}\n") } else { format!("{}{l}\n", " ".repeat(indent)) })
+            .collect()
     }
 
     /// Rows with aligned columns under their heads, where there are any; the last column is cut to the terminal's width.
@@ -136,7 +140,8 @@ impl Pen {
         let columns = head.len();
         let head = head.iter().any(|h| !h.text.is_empty()).then_some(head);
         let rows: Vec<Vec<Cell>> = head.into_iter().chain(rows).collect();
-        let widths: Vec<usize> = (0..columns).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.text.chars().count()).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> =
+            (0..columns).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|cell| cell.text.chars().count()).max().unwrap_or(0)).collect();
         let mut out = String::new();
         for row in rows {
             let mut line = String::from(" ");
@@ -157,8 +162,20 @@ impl Pen {
 
     fn faults(&self, data: &ReportData) -> String {
         let Some(labels) = &data.against_labels else { return String::new() };
-        let mut out = format!("\n{}\n", self.ink(Ink::Bold, &format!("Known faults: {} of {} found, {}", labels.found(), labels.faults.len(), words::many(labels.false_incidents, "false incident"))));
-        let number = |id| data.incidents.iter().position(|c| &c.incident.incident_id == id).map_or_else(String::new, |i| format!("#{}", i + 1));
+        let mut out = format!(
+            "\n{}\n",
+            self.ink(
+                Ink::Bold,
+                &format!(
+                    "Known faults: {} of {} found, {}",
+                    labels.found(),
+                    labels.faults.len(),
+                    words::many(labels.false_incidents, "false incident")
+                )
+            )
+        );
+        let number =
+            |id| data.incidents.iter().position(|c| &c.incident.incident_id == id).map_or_else(String::new, |i| format!("#{}", i + 1));
         let rows = labels.faults.iter().map(|(fault, found)| match found {
             Some(id) => vec![left("found").ink(Ink::Green), left(number(id)), left(fault)],
             None => vec![left("missed").ink(Ink::Yellow), left(""), left(fault)],
@@ -206,7 +223,9 @@ impl Pen {
         }
         if let Some(r) = &card.recommendation {
             match r.candidates.first() {
-                Some(best) => say("fits", format!("{}, {} likely to help: {}", best.playbook_id, words::share(best.score), best.justification)),
+                Some(best) => {
+                    say("fits", format!("{}, {} likely to help: {}", best.playbook_id, words::share(best.score), best.justification))
+                }
                 None => say("fits", format!("nothing: {}", r.abstained.as_deref().unwrap_or("no playbook fits"))),
             }
         }
@@ -230,7 +249,11 @@ impl Pen {
         }
         match (attempt.executed_at(), attempt.transitions.last()) {
             (Some(at), Some(last)) => {
-                let end = if last.state == ExecutionState::Executing { String::new() } else { format!("; {} {}", words::state(last.state), words::when(last.recorded_at)) };
+                let end = if last.state == ExecutionState::Executing {
+                    String::new()
+                } else {
+                    format!("; {} {}", words::state(last.state), words::when(last.recorded_at))
+                };
                 lines.push(("done", format!("{} {}: {steps}{end}", words::when(at), plan.playbook_id)));
             }
             (None, Some(last)) => lines.push(("done", format!("nothing yet: {}, {}", words::state(last.state), last.detail))),
@@ -239,7 +262,12 @@ impl Pen {
         if let Some(o) = &attempt.outcome {
             let changed = o.checks.iter().filter_map(|c| {
                 let unit = plan.verification.checks.iter().find(|p| p.name == c.name).map_or(Unit::Number, |p| p.target.unit);
-                Some(format!("{} {} → {}", c.name, unit.show(c.before.filter(|v| v.is_finite())?), unit.show(c.value.filter(|v| v.is_finite())?)))
+                Some(format!(
+                    "{} {} → {}",
+                    c.name,
+                    unit.show(c.before.filter(|v| v.is_finite())?),
+                    unit.show(c.value.filter(|v| v.is_finite())?)
+                ))
             });
             let effect = if o.effect == Effect::NoData { "could not be measured".into() } else { words::effect(o.effect).to_owned() };
             lines.push(("changed", [effect].into_iter().chain(changed).collect::<Vec<_>>().join(", ")));
@@ -260,17 +288,26 @@ impl Pen {
                 right(words::compact(c.gpu_hours.round() as i64)),
                 right(words::usd(c.cost)),
                 right(words::usd(c.idle)),
-                left(format!("{}{} {}", "█".repeat(filled), "░".repeat(10 - filled), words::share(share))).ink(if share > 0.5 { Ink::Yellow } else { Ink::Plain }),
+                left(format!("{}{} {}", "█".repeat(filled), "░".repeat(10 - filled), words::share(share))).ink(if share > 0.5 {
+                    Ink::Yellow
+                } else {
+                    Ink::Plain
+                }),
                 left(top.join(", ")),
             ]
         };
-        format!("\n{}", self.table(&["pool", "GPU-hours", "cost", "idle", "idle share", "dearest endpoints"], data.costs.iter().map(row).collect()))
+        format!(
+            "\n{}",
+            self.table(&["pool", "GPU-hours", "cost", "idle", "idle share", "dearest endpoints"], data.costs.iter().map(row).collect())
+        )
     }
 
     fn standing(&self, data: &ReportData) -> String {
         let mut out = String::new();
         let mut say = |name: &str, text: String| out += &self.wrapped(name, 9, &text);
-        let unjudged = words::unjudged(data).map(|n| format!("; {n} could not be ({}): no data is not health", words::skipped(data))).unwrap_or_default();
+        let unjudged = words::unjudged(data)
+            .map(|n| format!("; {n} could not be ({}): no data is not health", words::skipped(data)))
+            .unwrap_or_default();
         say("judged", format!("{} up to {} UTC{unjudged}", words::many(data.fleet.series, "series"), words::when_in_full(data.as_of)));
         if data.rejects > 0 {
             say("refused", format!("{} on the way in; the table rejects says why", words::many(data.rejects, "row")));

@@ -10,38 +10,45 @@ use bellwether_model::unit::MicroUsd;
 
 use super::data::{Attempt, AuditStanding, ReportData, action_counts};
 
-/// What was found, in one or two sentences. Nothing judged is said to be nothing known, never to be well.
+/// What was found and what was done about it, in one or two sentences.
 pub(super) fn headline(data: &ReportData) -> String {
+    [found(data)].into_iter().chain(answered(data)).collect::<Vec<_>>().join(" ")
+}
+
+/// What was found, in a sentence. Nothing judged is said to be nothing known, never to be well.
+pub(super) fn found(data: &ReportData) -> String {
     let told: Vec<_> = data.incidents.iter().filter(|c| !c.is_called_false()).collect();
     if told.is_empty() {
         return if data.fleet.series == 0 {
             "Nothing was judged: there are no samples in this range, so nothing is known of the fleet.".into()
         } else {
-            format!("No incident in {}.{}", many(data.fleet.series, "judged series"), unjudged(data).map(|n| format!(" Of {n} nothing is known.")).unwrap_or_default())
+            format!(
+                "No incident in {}.{}",
+                many(data.fleet.series, "judged series"),
+                unjudged(data).map(|n| format!(" Of {n} nothing is known.")).unwrap_or_default()
+            )
         };
     }
     let open: Vec<_> = told.iter().filter(|c| c.incident.is_open()).collect();
     let critical = open.iter().filter(|c| c.incident.severity == Severity::Critical).count();
-    let mut text = match (told.len(), open.len()) {
-        (n, 0) => format!("{}, all over.", many(n as i64, "incident")),
-        (n, o) if n == o => format!("{}.", many(n as i64, "open incident")),
-        (n, o) => format!("{}, {o} still open.", many(n as i64, "incident")),
-    };
-    if critical > 0 {
-        text = format!("{} ({critical} critical).", text.trim_end_matches('.'));
+    let critical = if critical > 0 { format!(" ({critical} critical)") } else { String::new() };
+    match (told.len(), open.len()) {
+        (n, 0) => format!("{}, none open.", many(n as i64, "incident")),
+        (n, o) if n == o => format!("{}{critical}.", many(n as i64, "open incident")),
+        (n, o) => format!("{}, {o} still open{critical}.", many(n as i64, "incident")),
     }
+}
+
+/// What was done about it, in a sentence; none where nothing was done or waits.
+pub(super) fn answered(data: &ReportData) -> Option<String> {
     let counts = action_counts(data);
     let mut acts = Vec::new();
     if counts.executed > 0 {
         acts.push(format!("{} taken", many(counts.executed as i64, "action")));
-        acts.extend((counts.helped > 0).then(|| format!("{} helped", counts.helped)));
-        acts.extend((counts.undone > 0).then(|| format!("{} undone", counts.undone)));
     }
-    acts.extend((counts.awaiting > 0).then(|| format!("{} waiting for approval", counts.awaiting)));
-    if !acts.is_empty() {
-        text += &format!(" {}.", sentence(&acts.join(", ")));
-    }
-    text
+    let more = [(counts.helped, "helped"), (counts.undone, "undone"), (counts.awaiting, "waiting for approval")];
+    acts.extend(more.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    (!acts.is_empty()).then(|| format!("{}.", sentence(&acts.join(", "))))
 }
 
 /// How many series were not judged, in words; none when all were.
@@ -55,7 +62,11 @@ pub(super) fn quiet(data: &ReportData) -> String {
     let mut text = if data.fleet.series == 0 {
         "No series was judged in this range. Load some with `bellwether ingest --backfill 14d`, then run `bellwether round`.".to_owned()
     } else {
-        format!("{} with {} were judged, and none left its band for long enough to be an incident.", many(data.fleet.series, "series"), many(data.fleet.samples, "sample"))
+        format!(
+            "{} with {} were judged, and none left its band for long enough to be an incident.",
+            many(data.fleet.series, "series"),
+            many(data.fleet.samples, "sample")
+        )
     };
     if let Some(n) = unjudged(data) {
         text += &format!(" {n} could not be judged ({}): no data is not health.", skipped(data));
@@ -80,7 +91,9 @@ pub(super) fn looked_at(data: &ReportData) -> String {
 pub(super) fn audit(standing: &AuditStanding) -> String {
     match standing {
         AuditStanding::Empty => "The audit chain has no entry yet: nothing was planned, approved or done.".into(),
-        AuditStanding::Verified { entries, head } => format!("All {} entries of the audit chain hold; the last is {}.", grouped(*entries), head.short()),
+        AuditStanding::Verified { entries, head } => {
+            format!("All {} entries of the audit chain hold; the last is {}.", grouped(*entries), head.short())
+        }
         AuditStanding::Broken { sequence, problem } => format!("The audit chain is broken at entry {sequence}: {problem}."),
     }
 }
@@ -251,7 +264,11 @@ mod tests {
         let mut data = fixture::fleet();
         data.incidents.clear();
         assert!(headline(&data).starts_with("No incident in 412 judged series. Of 19 series nothing is known."), "{}", headline(&data));
-        assert!(quiet(&data).contains("19 series could not be judged (16 too few samples, 3 constant): no data is not health."), "{}", quiet(&data));
+        assert!(
+            quiet(&data).contains("19 series could not be judged (16 too few samples, 3 constant): no data is not health."),
+            "{}",
+            quiet(&data)
+        );
         data.fleet.series = 0;
         assert!(headline(&data).starts_with("Nothing was judged"));
         assert!(quiet(&data).contains("bellwether ingest --backfill 14d"));
@@ -261,6 +278,9 @@ mod tests {
 
     #[test]
     fn the_headline_counts_what_is_told() {
-        assert_eq!(headline(&fixture::fleet()), "4 incidents, 2 still open (1 critical). 2 actions taken, 1 helped, 1 undone, 1 waiting for approval.");
+        assert_eq!(
+            headline(&fixture::fleet()),
+            "4 incidents, 2 still open (1 critical). 2 actions taken, 1 helped, 1 undone, 1 waiting for approval."
+        );
     }
 }

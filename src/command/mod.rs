@@ -1,0 +1,53 @@
+//! What is done: one file for each command.
+
+pub mod audit;
+pub mod completions;
+pub mod label;
+pub mod lake;
+pub mod lineage;
+pub mod signals;
+pub mod sql;
+pub mod token;
+
+use bellwether_lake::Lake;
+use bellwether_model::time::Timestamp;
+use bellwether_sql::{Session, SessionOptions, SqlError};
+
+use crate::cli::{Cli, Command};
+use crate::clock::now;
+use crate::failure::{Failure, Kind};
+use crate::{config, open};
+
+/// Runs a command.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let global = cli.global;
+    let output = global.output;
+    let load = || config::load(&global.config);
+    match cli.command {
+        Command::Audit(args) => audit::run(&load()?, args, output).await,
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
+        Command::Label(args) => label::run(&load()?, args).await,
+        Command::Lake(args) => lake::run(&load()?, args, output).await,
+        Command::Lineage(args) => lineage::run(&load()?, args, output).await,
+        Command::Signals(args) => signals::run(&load()?, &args, output).await,
+        Command::Sql(args) => sql::run(&load()?, args, output).await,
+        Command::Token(args) => token::run(&load()?, args),
+        _ => Err(Failure::new(Kind::Internal, "this command is not connected")),
+    }
+}
+
+/// A session over the newest state of the ledger.
+async fn session(lake: &Lake, as_of: Option<Timestamp>) -> Result<Session, Failure> {
+    let snapshot = lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
+    let options = SessionOptions { as_of, ..SessionOptions::at(now()) };
+    Session::open(&snapshot, options).await.map_err(|e| sql_failure(&e))
+}
+
+/// A query's error in words.
+fn sql_failure(error: &SqlError) -> Failure {
+    let kind = if error.is_user() { Kind::User } else { Kind::Internal };
+    Failure { hint: error.hint().map(str::to_owned), ..Failure::of(kind, error) }
+}
