@@ -12,16 +12,16 @@
 //! * [`drivers`] — reading and changing the cluster;
 //! * [`step()`] — carrying an execution on;
 //! * [`audit`] — the chain as lines for others to verify;
-//! * [`apiserver`] — a simulated Kubernetes API.
+//! * [`apiserver`], [`fleet`] — a Kubernetes API in this process, and the simulated fleet behind it, for demonstrations,
+//!   shadow runs and tests.
 
 pub mod apiserver;
 pub mod audit;
 pub mod drivers;
+pub mod fleet;
 pub mod journal;
 pub mod step;
 
-pub use drivers::{Cluster, DriverError, DryRun, dry_run, inventory, observe};
-pub use journal::claim::ClaimError;
-pub use journal::transition::TransitionError;
+pub use drivers::{Cluster, DriverError, dry_run, inventory};
 pub use journal::{Journal, StoreError};
 pub use step::{Next, Observations, StepError, step};
