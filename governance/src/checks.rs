@@ -72,7 +72,7 @@ pub enum CheckError {
         variable: &'static str,
     },
     /// The blueprint's bound is in another unit than the measurement.
-    #[error("check {check} measures {measured:?}, but its target is in {wanted:?}")]
+    #[error("check {check} measures {}, but its target is in {}", in_words(*measured), in_words(*wanted))]
     Unit {
         /// The check.
         check: CheckName,
@@ -88,8 +88,20 @@ impl CheckError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unmapped { hint, .. } | Self::NoRuntime { hint, .. } => Some(hint.clone()),
-            Self::NoName { .. } | Self::Unit { .. } => None,
+            Self::NoName { .. } => Some("give this runtime a query of its own in checks.yaml".into()),
+            Self::Unit { .. } => None,
         }
+    }
+}
+
+const fn in_words(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Number => "a number",
+        Unit::Seconds => "seconds",
+        Unit::Ratio => "a ratio",
+        Unit::Bytes => "bytes",
+        Unit::PerSecond => "events a second",
+        Unit::UsdPerHour => "dollars an hour",
     }
 }
 

@@ -384,3 +384,6 @@ fn words(reasons: &[Reason]) -> String {
 fn for_another(left: Span) -> String {
     if left == Span::ZERO { ", and one operation is already trying".to_owned() } else { format!(", for another {left}") }
 }
+
+#[cfg(test)]
+mod tests;
