@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_model::time::Timestamp;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TableReference, TransactionError};
@@ -75,7 +76,20 @@ impl Table {
     }
 
     /// Reads what other writers did since the last look.
+    ///
+    /// Listing a folder while others write to it is not atomic and can miss a name between two others, which Delta refuses. So a
+    /// refusal is believed only when it comes again.
     pub(crate) async fn refresh(&mut self, place: &Place) -> Result<(), LakeError> {
+        for wait_ms in [1, 5, 25, 125] {
+            match self.look(place).await {
+                Err(LakeError::Store { .. }) => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
+                done => return done,
+            }
+        }
+        self.look(place).await
+    }
+
+    async fn look(&mut self, place: &Place) -> Result<(), LakeError> {
         let before = self.version();
         match &mut self.open {
             Some(table) => table.update_incremental(None).await.map_err(|e| LakeError::delta(self.def.name, e))?,
@@ -98,24 +112,30 @@ impl Table {
     /// Makes the table if it is not there.
     async fn ensure(&mut self, place: &Place) -> Result<(), LakeError> {
         self.refresh(place).await?;
-        if self.open.is_none() {
-            let create = CreateBuilder::new()
-                .with_log_store(place.log_store(self.def.name)?)
-                .with_table_name(self.def.name)
-                .with_comment(self.def.doc)
-                .with_columns(delta_fields(self.def))
-                .with_partition_columns(self.def.partition_by.iter().copied())
-                .with_configuration([("delta.checkpointInterval", Some("20"))])
-                .with_save_mode(SaveMode::Ignore);
-            let table = match create.await {
-                // Another process may have made it between our look and our commit.
-                Err(DeltaTableError::VersionAlreadyExists(_)) => return Box::pin(self.refresh(place)).await,
-                made => made.map_err(self.delta())?,
-            };
-            check(self.def, &table)?;
-            self.open = Some(table);
+        if self.open.is_some() {
+            return Ok(());
         }
-        Ok(())
+        let create = CreateBuilder::new()
+            .with_log_store(place.log_store(self.def.name)?)
+            .with_table_name(self.def.name)
+            .with_comment(self.def.doc)
+            .with_columns(delta_fields(self.def))
+            .with_partition_columns(self.def.partition_by.iter().copied())
+            .with_configuration([("delta.checkpointInterval", Some("20"))])
+            .with_save_mode(SaveMode::Ignore)
+            // With retries it would write its metadata over that of a process which made the table first.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0));
+        match create.await {
+            Ok(table) => {
+                check(self.def, &table)?;
+                self.open = Some(table);
+                Ok(())
+            }
+            Err(error) => {
+                self.refresh(place).await?;
+                if self.open.is_some() { Ok(()) } else { Err(LakeError::delta(self.def.name, error)) }
+            }
+        }
     }
 
     /// Files of the newest known version, oldest rank first.
@@ -236,7 +256,8 @@ enum Race {
 
 fn race(error: &DeltaTableError) -> Option<Race> {
     match error {
-        DeltaTableError::VersionAlreadyExists(_) => Some(Race::Again),
+        // The kernel's refusals are of listings, as in `refresh`.
+        DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::KernelError(_) | DeltaTableError::Kernel { .. } => Some(Race::Again),
         DeltaTableError::Transaction { source } => match source {
             TransactionError::VersionAlreadyExists(_) | TransactionError::MaxCommitAttempts(_) => Some(Race::Again),
             TransactionError::CommitConflict(conflict) => match conflict {
