@@ -113,6 +113,8 @@ struct Group<'a> {
     opened_at: Timestamp,
     members: BTreeSet<&'a SignalId>,
     traces: Vec<Trace>,
+    /// End of its longest trace: what begins long after need not be compared with any.
+    ended_at: Timestamp,
     grew: bool,
     /// The incident that took its signals.
     merged_into: Option<IncidentId>,
@@ -145,6 +147,7 @@ impl<'a> Scene<'a> {
                 prior: Some(prior),
                 opened_at: prior.opened_at,
                 members: prior.signals.iter().collect(),
+                ended_at: traces.iter().map(|t| t.ended_at).max().unwrap_or(prior.last_at),
                 traces,
                 grew: false,
                 merged_into: None,
@@ -156,7 +159,8 @@ impl<'a> Scene<'a> {
     /// Adds the signal to the groups it belongs to, which makes them one; or begins a new group.
     fn place(&self, signal: &'a Signal, groups: &mut Vec<Group<'a>>) {
         let trace = Trace::of(signal, self.inventory, self.at.now);
-        let fits = |g: &Group<'_>| g.merged_into.is_none() && g.traces.iter().any(|t| t.joins(&trace, &self.reach, self.at.gap));
+        let near = |g: &Group<'_>| g.merged_into.is_none() && signal.opened_at <= g.ended_at + self.at.gap;
+        let fits = |g: &Group<'_>| near(g) && g.traces.iter().any(|t| t.joins(&trace, &self.reach, self.at.gap));
         let mut fitting: Vec<usize> = (0..groups.len()).filter(|i| fits(&groups[*i])).collect();
         // The stored and the older come first: they keep their id.
         fitting.sort_by(|a, b| {
@@ -169,6 +173,7 @@ impl<'a> Scene<'a> {
                 prior: None,
                 opened_at: signal.opened_at,
                 members: BTreeSet::from([&signal.signal_id]),
+                ended_at: trace.ended_at,
                 traces: vec![trace],
                 grew: true,
                 merged_into: None,
@@ -185,9 +190,11 @@ impl<'a> Scene<'a> {
             groups[survivor].members.extend(members);
             groups[survivor].traces.extend(traces);
             groups[survivor].opened_at = groups[survivor].opened_at.min(opened_at);
+            groups[survivor].ended_at = groups[survivor].ended_at.max(groups[other].ended_at);
         }
         let group = &mut groups[survivor];
         group.members.insert(&signal.signal_id);
+        group.ended_at = group.ended_at.max(trace.ended_at);
         group.traces.push(trace);
         group.opened_at = group.opened_at.min(signal.opened_at);
         group.grew = true;

@@ -9,7 +9,7 @@
 //! * [`vertex`] — what the graph joins: datasets, jobs, endpoints;
 //! * [`graph`] — built from the inputs and outputs of runs and the models of endpoints; walked up, down and along paths;
 //! * `relation` — when two signals are about the same trouble;
-//! * [`correlate`] — signals into incidents, transition by transition;
+//! * [mod@correlate] — signals into incidents, transition by transition;
 //! * `root` — which entity is most likely at fault;
 //! * `describe` — the words of an incident: title, summary, preceding changes.
 

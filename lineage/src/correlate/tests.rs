@@ -315,6 +315,16 @@ fn a_long_history_in_one_round_gives_one_incident_for_each_fault() {
     assert_eq!(rows[2].closed_at, Some(min(2 * 1440 + 30)));
 }
 
+#[test]
+fn thousands_of_signals_are_correlated_quickly() {
+    let signals: Vec<Signal> =
+        (0..5_000_i64).map(|i| ended(&on(&format!("namespace=ml,service=s{}", i % 97), "latency_p95", 2.0, i * 4), i * 4 + 20)).collect();
+    let start = std::time::Instant::now();
+    let rows = run(&[], &signals, &[], 20_000);
+    assert_eq!(rows.len(), 5_000);
+    assert!(start.elapsed().as_secs() < 10, "{:?} without optimisation on a busy machine", start.elapsed());
+}
+
 fn any_signal() -> impl Strategy<Value = Signal> {
     let place = prop_oneof![Just(IRIS), Just(ROSE), Just(TULIP), Just("node=a-1"), Just("pool=a"), Just("pool=b")];
     let metric = prop_oneof![Just("latency_p95"), Just("error_ratio"), Just("gpu_xid_errors")];
