@@ -2,18 +2,28 @@
 
 use serde_json::{Map, Value};
 
-/// Whether every field named in `fields` has its value in `live`; null means absent. Lists are compared whole. A number and
-/// its text are equal, because Kubernetes quantities may be written either way (`16`, `"16"`).
-pub fn stand_at(live: &Value, fields: &Value) -> bool {
-    first_difference(live, fields).is_none()
+/// The first field of `fields` that has another value in `live`, with that value, in words; none when all stand as named.
+///
+/// Null means absent, and a field that is absent also stands at the value that its absence means by `defaults`. Lists are
+/// compared whole. A number and its text are equal, because Kubernetes quantities may be written either way (`16`, `"16"`).
+/// An empty object names no field.
+pub fn first_difference(live: &Value, defaults: &Value, fields: &Value) -> Option<String> {
+    leaves(fields).into_iter().filter(|(_, wanted)| !wanted.is_object()).find_map(|(path, wanted)| {
+        let found = at(live, &path);
+        (!same(found, &wanted) && !(found.is_null() && same(at(defaults, &path), &wanted)))
+            .then(|| format!("{} is {}, not {}", dotted(&path), shown(found), shown(&wanted)))
+    })
 }
 
-/// The first field of `fields` that has another value in `live`, with that value, in words.
-pub fn first_difference(live: &Value, fields: &Value) -> Option<String> {
-    leaves(fields).into_iter().find_map(|(path, wanted)| {
-        let found = at(live, &path);
-        (!same(found, &wanted)).then(|| format!("{} is {}, not {}", dotted(&path), shown(found), shown(&wanted)))
-    })
+/// The fields that `fields` names, as they are in `live`; null where one is absent.
+pub fn as_they_are(live: &Value, fields: &Value) -> Value {
+    match fields {
+        Value::Object(named) if !named.is_empty() => {
+            let below = |key: &String, fields: &Value| as_they_are(live.get(key).unwrap_or(&Value::Null), fields);
+            Value::Object(named.iter().map(|(key, fields)| (key.clone(), below(key, fields))).collect())
+        }
+        _ => live.clone(),
+    }
 }
 
 /// `over` laid over `under`, object by object.
@@ -131,7 +141,12 @@ mod tests {
     #[test]
     fn fields_are_compared_with_what_stands() {
         let live = json!({"spec": {"predictor": {"minReplicas": 2, "model": {"runtime": "x"}}, "limits": {"nvidia.com/gpu": "16"}, "taints": [1, 2]}});
+        let defaults = json!({"spec": {"unschedulable": false, "predictor": {"minReplicas": 1}}});
         for (fields, stands) in [
+            (json!({"spec": {"unschedulable": false}}), true),
+            (json!({"spec": {"unschedulable": null}}), true),
+            (json!({"spec": {"unschedulable": true}}), false),
+            (json!({"spec": {"predictor": {"minReplicas": 1}}}), false),
             (json!({"spec": {"predictor": {"minReplicas": 2}}}), true),
             (json!({"spec": {"predictor": {"minReplicas": 3}}}), false),
             (json!({"spec": {"predictor": {"maxReplicas": null}}}), true),
@@ -141,9 +156,12 @@ mod tests {
             (json!({"status": {"conditions": {}}}), true),
             (json!({}), true),
         ] {
-            assert_eq!(stand_at(&live, &fields), stands, "{fields}");
+            assert_eq!(first_difference(&live, &defaults, &fields).is_none(), stands, "{fields}");
         }
-        let moved = first_difference(&live, &json!({"spec": {"limits": {"nvidia.com/gpu": 8}, "predictor": {"minReplicas": 2}}}));
+        let moved =
+            first_difference(&live, &defaults, &json!({"spec": {"limits": {"nvidia.com/gpu": 8}, "predictor": {"minReplicas": 2}}}));
+        let named = json!({"spec": {"predictor": {"minReplicas": 9, "maxReplicas": 9}}});
+        assert_eq!(as_they_are(&live, &named), json!({"spec": {"predictor": {"minReplicas": 2, "maxReplicas": null}}}));
         assert_eq!(moved.unwrap(), "spec.limits[nvidia.com/gpu] is \"16\", not 8");
     }
 

@@ -4,19 +4,23 @@ use bellwether_model::id::EndpointId;
 use bellwether_model::inventory::Endpoint;
 use bellwether_model::time::Timestamp;
 use bellwether_model::unit::Replicas;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Kind;
 use super::inventory::{count, gpus, labels, pool, text};
 
-pub(super) const KIND: Kind =
-    Kind { group: "serving.kserve.io", version: "v1beta1", kind: "InferenceService", plural: "inferenceservices" };
+pub(super) const KIND: Kind = Kind {
+    group: "serving.kserve.io",
+    version: "v1beta1",
+    kind: "InferenceService",
+    plural: "inferenceservices",
+    defaults: || json!({"spec": {"predictor": {"minReplicas": 1, "maxReplicas": 0}}}),
+};
 
-/// What an InferenceService says of its endpoint. Absent replica bounds read as KServe defaults them: at least 1, and at
-/// most the minimum.
+/// What an InferenceService says of its endpoint. Absent replica bounds read as KServe means them: a minimum of 1, and a
+/// maximum of 0, which is no limit.
 pub(super) fn read(object: &Value, now: Timestamp) -> Endpoint {
     let predictor = &object["spec"]["predictor"];
-    let min_replicas = count(predictor, "/minReplicas").unwrap_or(Replicas(1));
     let own = labels(object, "/metadata/labels");
     let model = model(predictor);
     let nonempty = |text: String| (!text.is_empty()).then_some(text);
@@ -26,8 +30,8 @@ pub(super) fn read(object: &Value, now: Timestamp) -> Endpoint {
         resource_version: text(object, "/metadata/resourceVersion"),
         runtime: nonempty(text(model, "/runtime")).unwrap_or_else(|| text(object, "/status/servingRuntimeName")),
         model_uri: nonempty(text(model, "/storageUri")),
-        min_replicas,
-        max_replicas: count(predictor, "/maxReplicas").filter(|max| max.0 > 0).unwrap_or(min_replicas.max(Replicas(1))),
+        min_replicas: count(predictor, "/minReplicas").unwrap_or(Replicas(1)),
+        max_replicas: count(predictor, "/maxReplicas").unwrap_or_default(),
         ready_replicas: None,
         canary_percent: count(predictor, "/canaryTrafficPercent").map(|percent| percent.0),
         revision: nonempty(text(object, "/status/components/predictor/latestReadyRevision")),
@@ -65,8 +69,6 @@ fn condition(object: &Value, name: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -88,7 +90,7 @@ mod tests {
             &json!({"metadata": {"namespace": "ml", "name": "old"}, "spec": {"predictor": {"sklearn": {"storageUri": "gs://m/1"}}}}),
             Timestamp::EPOCH,
         );
-        assert_eq!((bare.min_replicas.0, bare.max_replicas.0, bare.model_uri.as_deref()), (1, 1, Some("gs://m/1")));
+        assert_eq!((bare.min_replicas.0, bare.max_replicas.0, bare.model_uri.as_deref()), (1, 0, Some("gs://m/1")));
         assert_eq!((bare.ready, bare.pool, bare.gpus_per_replica), (None, None, 0.0));
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Kind {
     version: &'static str,
     kind: &'static str,
     plural: &'static str,
+    /// What absent fields that steps change mean.
+    defaults: fn() -> serde_json::Value,
 }
 
 /// Every kind. A new one is a module of its own and a line here.

@@ -4,12 +4,13 @@ use bellwether_model::id::NodeName;
 use bellwether_model::inventory::Node;
 use bellwether_model::time::Timestamp;
 use bellwether_model::unit::Replicas;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Kind;
 use super::inventory::{gpus, labels, pool, text};
 
-pub(super) const KIND: Kind = Kind { group: "", version: "v1", kind: "Node", plural: "nodes" };
+pub(super) const KIND: Kind =
+    Kind { group: "", version: "v1", kind: "Node", plural: "nodes", defaults: || json!({"spec": {"unschedulable": false}}) };
 
 /// What a Node says of itself.
 pub(super) fn read(object: &Value, now: Timestamp) -> Node {
@@ -26,8 +27,6 @@ pub(super) fn read(object: &Value, now: Timestamp) -> Node {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

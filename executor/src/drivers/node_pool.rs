@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::Kind;
 use super::inventory::{count, labels, quantity, text};
 
-pub(super) const KIND: Kind = Kind { group: "karpenter.sh", version: "v1", kind: "NodePool", plural: "nodepools" };
+pub(super) const KIND: Kind =
+    Kind { group: "karpenter.sh", version: "v1", kind: "NodePool", plural: "nodepools", defaults: || Value::Null };
 
 /// Annotation of a NodePool with the price of one GPU for one hour in dollars. Prices of the configuration come before it.
 const PRICE: &str = "bellwether.dev/usd-per-gpu-hour";

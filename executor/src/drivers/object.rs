@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::diff::{DryRun, StepDiff, differences};
 use super::error::DriverError;
-use super::fields::{first_difference, overlay, owned, stand_at, without_nulls};
+use super::fields::{as_they_are, first_difference, overlay, owned, without_nulls};
 use super::{Cluster, Kind, as_json};
 
 /// The identity of one effect: the same step of the same execution always has the same, so that it happens once.
@@ -48,16 +48,22 @@ pub fn annotation(manager: &str) -> String {
 pub struct Live {
     /// All of it.
     pub object: Value,
+    /// What absent fields of its kind mean.
+    defaults: Value,
 }
 
 impl Live {
     /// Whether these fields have these values now; null means absent.
     pub fn stands_at(&self, fields: &Value) -> bool {
-        stand_at(&self.object, fields)
+        self.first_difference(fields).is_none()
+    }
+    /// The fields that these name, as they are now; null where one is absent.
+    pub fn fields(&self, named: &Value) -> Value {
+        as_they_are(&self.object, named)
     }
     /// The first of these fields that has another value, in words.
     pub fn first_difference(&self, fields: &Value) -> Option<String> {
-        first_difference(&self.object, fields)
+        first_difference(&self.object, &self.defaults, fields)
     }
     /// Whether this action was the field manager's last on the object.
     pub fn carries(&self, manager: &str, action: &ActionId) -> bool {
@@ -78,7 +84,7 @@ impl Live {
 /// *Errors:* it does not exist, it is another object of the same name, or the cluster gave no answer.
 pub async fn read(cluster: &Cluster, object: &ObjectRef) -> Result<Live, DriverError> {
     let found = api(cluster, object)?.get(&object.name).await.map_err(|e| DriverError::of(object, e))?;
-    let live = Live { object: as_json(&found)? };
+    let live = Live { object: as_json(&found)?, defaults: (kind(object)?.defaults)() };
     if !object.uid.is_empty() && live.uid() != object.uid {
         return Err(DriverError::Replaced { object: object.to_string(), expected: object.uid.clone(), found: live.uid().to_owned() });
     }
@@ -94,11 +100,11 @@ pub async fn apply(cluster: &Cluster, step: &Step, action: &ActionId, live: &Liv
     write(cluster, step, &step.patch, Some(action), live, false).await
 }
 
-/// Restores a step's fields to what they were. Fields that were absent are removed. Otherwise as [`apply`].
+/// Restores a step's fields to what they were. Fields that were absent (null) are removed. Otherwise as [`apply`].
 ///
 /// *Assumptions:* the caller has seen in `live` that the fields still stand as we left them.
-pub async fn undo(cluster: &Cluster, step: &Step, action: &ActionId, live: &Live) -> Result<Live, DriverError> {
-    write(cluster, step, &step.before, Some(action), live, false).await
+pub async fn undo(cluster: &Cluster, step: &Step, before: &Value, action: &ActionId, live: &Live) -> Result<Live, DriverError> {
+    write(cluster, step, before, Some(action), live, false).await
 }
 
 /// Asks the API server what each step of a plan would change, without changing anything: admission, validation and field
@@ -139,14 +145,17 @@ async fn write(
         params = params.dry_run();
     }
     let written = api(cluster, object)?.patch(&object.name, &params, &Patch::Apply(&body)).await.map_err(|e| DriverError::of(object, e))?;
-    Ok(Live { object: as_json(&written)? })
+    Ok(Live { object: as_json(&written)?, defaults: live.defaults.clone() })
+}
+
+fn kind(object: &ObjectRef) -> Result<&'static Kind, DriverError> {
+    Kind::of(&object.api_version, &object.kind)
+        .ok_or_else(|| DriverError::UnknownKind { api_version: object.api_version.clone(), kind: object.kind.clone() })
 }
 
 fn api(cluster: &Cluster, object: &ObjectRef) -> Result<Api<DynamicObject>, DriverError> {
     let client = cluster.client()?;
-    let kind = Kind::of(&object.api_version, &object.kind)
-        .ok_or_else(|| DriverError::UnknownKind { api_version: object.api_version.clone(), kind: object.kind.clone() })?;
-    let resource = kind.resource(Some(object.api_version.rsplit('/').next().unwrap_or(&object.api_version)));
+    let resource = kind(object)?.resource(Some(object.api_version.rsplit('/').next().unwrap_or(&object.api_version)));
     Ok(match &object.namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),

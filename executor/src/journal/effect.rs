@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Journal;
 use super::audit::append;
 use super::record::{Position, expect};
-use super::store::{StoreError, time, word};
+use super::store::{StoreError, json as text, parse, time, word};
 use super::transition::{OURSELVES, TransitionError};
 use crate::drivers::ActionId;
 
@@ -37,7 +37,7 @@ pub enum Settled {
 }
 
 /// One effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Effect {
     /// Makes it happen once.
     pub action_id: String,
@@ -45,6 +45,8 @@ pub struct Effect {
     pub direction: Direction,
     /// The plan's step, from 0.
     pub step: usize,
+    /// The step's fields as they stood when it was written down; null where a field was absent. What undoing it restores.
+    pub before: Value,
     /// When it was written down, before it was first sent.
     pub intended_at: Timestamp,
     /// What came of it; none while that is not known.
@@ -100,13 +102,14 @@ impl Journal {
         rows.iter().map(effect).collect()
     }
 
-    /// Writes an effect down, before it is sent. The execution must stand exactly where the sender thinks it does, and
-    /// applying is only for the session that claimed it.
+    /// Writes an effect down with the fields that it will change, before it is sent. The execution must stand exactly where
+    /// the sender thinks it does, and applying is only for the session that claimed it.
     pub(crate) async fn intend(
         &self,
         at: &Position,
         direction: Direction,
         step: usize,
+        before: &Value,
         detail: Value,
         now: Timestamp,
     ) -> Result<ActionId, TransitionError> {
@@ -118,12 +121,13 @@ impl Journal {
             return Err(TransitionError::Overtaken { execution_id: at.execution_id.clone(), state: at.state });
         }
         let added = sqlx::query(
-            "INSERT INTO effects (action_id, execution_id, direction, step, intended_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO effects (action_id, execution_id, direction, step, before, intended_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )
         .bind(action.as_str())
         .bind(at.execution_id.as_str())
         .bind(direction.name())
         .bind(step as i64)
+        .bind(text(before)?)
         .bind(now.micros())
         .execute(&mut *tx)
         .await?;
@@ -165,6 +169,7 @@ fn effect(row: &SqliteRow) -> Result<Effect, StoreError> {
         action_id: row.get("action_id"),
         direction: word("direction", row.get("direction"))?,
         step: row.get::<i64, _>("step") as usize,
+        before: parse("effect", row.get("before"))?,
         intended_at: time(row, "intended_at"),
         settled: row.get::<Option<&str>, _>("result").map(|text| word("result", text)).transpose()?,
     })

@@ -57,6 +57,7 @@ CREATE TABLE effects (
     execution_id TEXT NOT NULL REFERENCES executions,
     direction    TEXT NOT NULL CHECK (direction IN ('apply', 'undo')),
     step         INTEGER NOT NULL,
+    before       TEXT NOT NULL,
     intended_at  INTEGER NOT NULL,
     settled_at   INTEGER,
     result       TEXT CHECK (result IN ('observed', 'needless', 'rejected')),

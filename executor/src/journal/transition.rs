@@ -44,6 +44,14 @@ pub enum TransitionError {
         /// Where it was thought to stand.
         state: ExecutionState,
     },
+    /// It is being rolled back, or was. What a rollback restored is changed by a new plan, not by taking the rollback back.
+    #[error("execution {execution_id} is {state}: a rollback is not rolled back")]
+    RollbackOfRollback {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// Where it stands.
+        state: ExecutionState,
+    },
     /// The plan was changed after it was sealed.
     #[error("plan {plan_id} does not fit its digest")]
     Tampered {
@@ -174,6 +182,18 @@ impl Journal {
         let mut tx = self.write().await?;
         let record = expect(&mut tx, id).await?;
         let step = Move { to: ExecutionState::Refused, actor, detail: why.to_owned(), checks: Vec::new(), particulars: Value::Null };
+        advance(&mut tx, &record.position(), &record.plan, &step, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Stops an execution that was begun: what it sent is taken back by the next steps. Needs no admission.
+    pub async fn rollback(&self, id: &ExecutionId, actor: &Actor, why: &str, now: Timestamp) -> Result<(), TransitionError> {
+        let mut tx = self.write().await?;
+        let record = expect(&mut tx, id).await?;
+        if matches!(record.state, ExecutionState::RollingBack | ExecutionState::RolledBack) {
+            return Err(TransitionError::RollbackOfRollback { execution_id: id.clone(), state: record.state });
+        }
+        let step = Move { to: ExecutionState::RollingBack, actor, detail: why.to_owned(), checks: Vec::new(), particulars: Value::Null };
         advance(&mut tx, &record.position(), &record.plan, &step, now).await?;
         Ok(tx.commit().await?)
     }

@@ -61,8 +61,9 @@ async fn begin(
     if let Some(difference) = live.first_difference(&step.before) {
         return stop(journal, record, format!("{} changed since the plan was made: {difference}", step.object), now).await;
     }
-    let change = json!({ "object": step.object, "field_manager": step.field_manager, "patch": step.patch, "before": step.before, "resource_version": live.resource_version() });
-    let action = journal.intend(&record.position(), Direction::Apply, i, change, now).await?;
+    let before = live.fields(&step.patch);
+    let change = json!({ "object": step.object, "field_manager": step.field_manager, "patch": step.patch, "before": before, "resource_version": live.resource_version() });
+    let action = journal.intend(&record.position(), Direction::Apply, i, &before, change, now).await?;
     match apply(cluster, step, &action, &live).await {
         Ok(after) => observed(journal, record, &action, after.resource_version(), now).await,
         Err(e) => failed(journal, record, &action, now, e, now).await,
@@ -86,8 +87,8 @@ async fn recover(
     if arrived && live.stands_at(&step.patch) {
         return observed(journal, record, &action, live.resource_version(), now).await;
     }
-    if arrived || !live.stands_at(&step.before) {
-        let difference = live.first_difference(if arrived { &step.patch } else { &step.before }).unwrap_or_default();
+    if arrived || !live.stands_at(&effect.before) {
+        let difference = live.first_difference(if arrived { &step.patch } else { &effect.before }).unwrap_or_default();
         let why = format!("{} was changed by someone else while our change was on its way: {difference}", step.object);
         enter(journal, record, ExecutionState::NeedsHuman, why, Vec::new(), now).await?;
         return Ok(Sent::Moved);

@@ -54,6 +54,10 @@ pub(super) async fn go_on(journal: &Journal, cluster: &Cluster, record: &Record,
                 return Ok(Some(Next::Wait { at: now + RETRY }));
             }
             Err(Trouble::Cluster(e)) => {
+                if !e.is_transient() {
+                    let action = ActionId::of(&record.execution_id, Direction::Undo.name(), i);
+                    journal.settle(&record.execution_id, &action, Settled::Rejected, &e.to_string(), now).await?;
+                }
                 enter(journal, record, ExecutionState::NeedsHuman, format!("{} could not be restored: {e}", step.object), Vec::new(), now)
                     .await?;
                 return Ok(None);
@@ -94,14 +98,14 @@ async fn restore(
     let done = ActionId::of(id, Direction::Apply.name(), i);
     let action = ActionId::of(id, Direction::Undo.name(), i);
     let live = read(cluster, &step.object).await.map_err(Trouble::Cluster)?;
-    let remedy = remedy(step, &live, &action, applied.settled.is_some());
+    let remedy = remedy(step, &live, &action, applied);
     if remedy == Remedy::Foreign {
-        let difference = live.first_difference(&step.patch).or_else(|| live.first_difference(&step.before)).unwrap_or_default();
+        let difference = live.first_difference(&step.patch).or_else(|| live.first_difference(&applied.before)).unwrap_or_default();
         return Ok(Some(format!("{} was changed by someone else since, and is left as it is: {difference}", step.object)));
     }
     if undone.is_none() {
-        let change = json!({ "object": step.object, "field_manager": step.field_manager, "restore": step.before, "resource_version": live.resource_version() });
-        journal.intend(&record.position(), Direction::Undo, i, change, now).await?;
+        let change = json!({ "object": step.object, "field_manager": step.field_manager, "restore": applied.before, "resource_version": live.resource_version() });
+        journal.intend(&record.position(), Direction::Undo, i, &live.fields(&step.patch), change, now).await?;
     }
     let arrived = live.stands_at(&step.patch);
     if applied.settled.is_none() && arrived {
@@ -109,7 +113,7 @@ async fn restore(
     }
     let (settled, detail) = match remedy {
         Remedy::Write => {
-            let after = undo(cluster, step, &action, &live).await.map_err(Trouble::Cluster)?;
+            let after = undo(cluster, step, &applied.before, &action, &live).await.map_err(Trouble::Cluster)?;
             (Settled::Observed, format!("resource version {}", after.resource_version()))
         }
         Remedy::Needless => (Settled::Needless, "it stood as before already".to_owned()),
@@ -124,11 +128,11 @@ async fn restore(
 
 /// Decides from what stands. While it is open whether our change arrived, writing what was there before also fences it off:
 /// a write that is still on its way names an older resource version.
-fn remedy(step: &Step, live: &Live, action: &ActionId, settled: bool) -> Remedy {
-    let (ours, before) = (live.stands_at(&step.patch), live.stands_at(&step.before));
+fn remedy(step: &Step, live: &Live, action: &ActionId, applied: &Effect) -> Remedy {
+    let (ours, before) = (live.stands_at(&step.patch), live.stands_at(&applied.before));
     if live.carries(&step.field_manager, action) && before {
         Remedy::Restored
-    } else if ours || (before && !settled) {
+    } else if ours || (before && applied.settled.is_none()) {
         Remedy::Write
     } else if before {
         Remedy::Needless
