@@ -1,1 +1,36 @@
-//! Anomaly and drift kernels on slices: signals out of numbers.
+//! Signals out of numbers: anomaly and drift kernels on slices.
+//!
+//! A rule says how one metric is judged; [`detect::detect`] applies rules to a window of series and returns the
+//! transitions of signals (opened, worsened, closed) and what could not be judged, with the reason. Every score has the
+//! same meaning: 1.0 is the decision line. Nothing here returns NaN or an infinity.
+//!
+//! Judging is a function of its arguments, and of nothing older than a rule's lookback: one call over a fortnight and
+//! many small calls over the same fortnight find the same signals.
+//!
+//! This crate deliberately does not know where numbers come from (tables, files, PromQL), what a signal leads to, or
+//! what time it is: the clock is an argument.
+//!
+//! Modules in reading order:
+//! * [`rule`] — what a person writes; [`quantity`] — numbers with units in it;
+//! * [`band`] — what is usual, and the score of a value against it;
+//! * [`past`] — the samples that a baseline may use;
+//! * [`zscore`], [`ewma`], [`bound`] — the kernels that say what is usual; [`special`] — tail probabilities;
+//! * [`scan`] — one series in order of time: persistence, open signals, frozen baselines, endings;
+//! * [`detect`] — many series, many rules; [`hint`] — a signal in words;
+//! * [`analyze`], [`bands`] — the same scan for one series, to answer and to draw;
+//! * [`drift`] — columns of datasets against their own past.
+
+pub mod analyze;
+pub mod band;
+pub mod bands;
+pub mod bound;
+pub mod detect;
+pub mod drift;
+pub mod ewma;
+pub mod hint;
+pub mod past;
+pub mod quantity;
+pub mod rule;
+pub mod scan;
+pub mod special;
+pub mod zscore;

@@ -1,0 +1,217 @@
+//! Many series, many rules: the transitions of signals, and what could not be judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bellwether_model::id::{RoundId, RuleName, SeriesId};
+use bellwether_model::series::Window;
+use bellwether_model::signal::{Method, Signal, SignalState, Subject};
+use bellwether_model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::hint;
+use crate::past::measurements;
+use crate::rule::Rule;
+use crate::scan::{Ending, Seen, Stay, scan};
+
+/// When and for which round is judged: samples in `(since, now]` are new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The round that the signals' rows name.
+    pub round_id: RoundId,
+    /// Everything up to here was judged before. [`Timestamp`] zero or less: nothing was.
+    pub since: Timestamp,
+    /// Samples later than this are not looked at. Written as the rows' time of recording.
+    pub now: Timestamp,
+}
+
+/// What one call found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// Transitions, by rule, then series, then time.
+    pub signals: Vec<Signal>,
+    /// What was not judged at all, and why.
+    pub skipped: Vec<Skip>,
+    /// Series, or columns, with at least one judged sample under some rule.
+    pub series: u64,
+    /// New samples that were judged, once for each rule.
+    pub samples: u64,
+}
+
+/// A subject that a rule should have judged and did not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The rule.
+    pub rule: RuleName,
+    /// The series or column; `None` when the rule's metric has none.
+    pub subject: Option<Subject>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why something was not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// The rule's metric has no series.
+    NoSeries,
+    /// The series has no new sample.
+    NoData,
+    /// The baseline has fewer samples than the rule asks for.
+    NotEnoughHistory,
+    /// The new samples are NaN, infinite or absurdly large.
+    NotNumbers,
+    /// The profile holds no quantiles, so its distribution is unknown.
+    NoQuantiles,
+    /// The profile does not say how many values it was made of.
+    NoCount,
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoSeries => "no_series",
+            Self::NoData => "no_data",
+            Self::NotEnoughHistory => "not_enough_history",
+            Self::NotNumbers => "not_numbers",
+            Self::NoQuantiles => "no_quantiles",
+            Self::NoCount => "no_count",
+        })
+    }
+}
+
+impl Findings {
+    /// How much was skipped, by reason.
+    pub fn skipped_by_reason(&self) -> BTreeMap<String, i64> {
+        let mut counts = BTreeMap::new();
+        for skip in &self.skipped {
+            *counts.entry(skip.reason.to_string()).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// Adds what another call found.
+    pub fn extend(&mut self, other: Self) {
+        self.signals.extend(other.signals);
+        self.skipped.extend(other.skipped);
+        self.series += other.series;
+        self.samples += other.samples;
+    }
+}
+
+/// The earliest sample that [`detect`] may need, given what it will be called with. Signals that closed at or after this
+/// time belong into its `known`.
+pub fn reaches_back_to(rules: &[Rule], open: &[Signal], since: Timestamp) -> Timestamp {
+    let opened = |rule: &Rule| open.iter().filter(|s| s.rule == rule.name && s.is_open()).map(|s| s.opened_at).min();
+    rules.iter().map(|rule| rule.reaches_back_to(opened(rule).map_or(since, |t| t.min(since)))).min().unwrap_or(since)
+}
+
+/// Judges the new samples of a window by every rule for their metric.
+///
+/// `known` holds the latest row of each signal that is open, and of those that closed within a lookback (see
+/// [`reaches_back_to`]): they say where a new normal began, and what is kept out of the baseline. The window holds samples from [`reaches_back_to`] on;
+/// with less, judging still works, on less history. Rules must be valid ([`Rule::validate`]).
+///
+/// # Guarantees
+/// The same signals (ids, times, scores to rounding), whether a span of time is judged by one call or by many, each with
+/// the rows of the calls before. Nothing in the result is NaN or infinite. A series that falls silent closes its
+/// signal with "no data", never as healthy. Signals of rules that are not given are left alone.
+pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> Findings {
+    let mut findings = Findings::default();
+    let mut by_metric: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, series) in window.series.iter().enumerate() {
+        by_metric.entry(&series.metric).or_default().push(i);
+    }
+    let mut past: BTreeMap<(&str, Method, SeriesId), Vec<&Signal>> = BTreeMap::new();
+    for signal in known {
+        if let Subject::Series { series_id, .. } = &signal.subject {
+            past.entry((signal.rule.as_str(), signal.method, *series_id)).or_default().push(signal);
+        }
+    }
+    for signals in past.values_mut() {
+        signals.sort_by_key(|s| s.opened_at);
+    }
+    let span = (at.since.micros(), at.now.micros());
+    let (mut judged, mut feeds) = (BTreeSet::new(), Vec::new());
+    for rule in rules {
+        let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
+        for &i in positions {
+            let series = &window.series[i];
+            let range = window.offsets[i]..window.offsets[i + 1];
+            let (all_ts, all_values) = (&window.ts[range.clone()], &window.values[range]);
+            let (ts, values) = measurements(all_ts, all_values);
+            let known = past.remove(&(rule.name.as_str(), method, series.series_id)).unwrap_or_default();
+            let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
+            let counts = scan(rule, (&ts, &values), &known, span, &mut feeds, |seen| findings.signals.extend(row(rule, subject, &seen, at)));
+            if counts.judged > 0 {
+                judged.insert(i);
+                findings.samples += counts.judged as u64;
+                continue;
+            }
+            let is_new = |t: &i64| *t > span.0 && *t <= span.1;
+            let reason = match counts.new {
+                0 if all_ts.iter().any(is_new) => SkipReason::NotNumbers,
+                0 => SkipReason::NoData,
+                _ => SkipReason::NotEnoughHistory,
+            };
+            findings.skipped.push(Skip { rule: rule.name.clone(), subject: Some(subject()), reason });
+        }
+        if positions.is_empty() {
+            findings.skipped.push(Skip { rule: rule.name.clone(), subject: None, reason: SkipReason::NoSeries });
+        }
+        // Open signals whose series left the window altogether.
+        let absent: Vec<_> = past.keys().filter(|(name, m, _)| *name == rule.name.as_str() && *m == method).copied().collect();
+        for key in absent {
+            let known = past.remove(&key).unwrap_or_default();
+            let Some(subject) = known.last().map(|s| s.subject.clone()) else { continue };
+            scan(rule, (&[], &[]), &known, span, &mut feeds, |seen| findings.signals.extend(row(rule, || subject.clone(), &seen, at)));
+        }
+    }
+    findings.series = judged.len() as u64;
+    findings
+}
+
+/// The ledger's row of a transition; `None` for a mere point.
+fn row(rule: &Rule, subject: impl Fn() -> Subject, seen: &Seen<'_>, at: &Evaluation) -> Option<Signal> {
+    let (stay, state, end): (&Stay, SignalState, Option<(Ending, i64)>) = match *seen {
+        Seen::Point { .. } => return None,
+        Seen::Opened(stay) => (stay, SignalState::Opened, None),
+        Seen::Worsened(stay) => (stay, SignalState::Worsened, None),
+        Seen::Closed(stay, ending, closed_at) => (stay, SignalState::Closed, Some((ending, closed_at))),
+    };
+    let (subject, method) = (subject(), rule.method_name());
+    let fingerprint = Signal::fingerprint_of(&rule.name, method, &subject);
+    let opened_at = Timestamp::from_micros(stay.opened_at);
+    let Subject::Series { metric, labels, .. } = &subject else { return None };
+    let hint = match end {
+        None => hint::of_open(rule, metric, labels, stay),
+        Some((ending, closed_at)) => hint::of_end(rule, metric, labels, stay, ending, closed_at),
+    };
+    let band = stay.peak.band;
+    Some(Signal {
+        signal_id: Signal::id_of(&fingerprint, opened_at),
+        fingerprint,
+        rule: rule.name.clone(),
+        method,
+        state,
+        opened_at,
+        last_at: Timestamp::from_micros(stay.last_at),
+        closed_at: end.map(|(_, t)| Timestamp::from_micros(t)),
+        score: stay.peak.score,
+        value: stay.peak.value,
+        expected: band.expected,
+        lower: band.lower,
+        upper: band.upper,
+        p_value: stay.peak.p_value,
+        direction: band.direction(rule.watch, stay.peak.value),
+        severity: rule.severity,
+        unit: rule.unit,
+        hint,
+        round_id: at.round_id.clone(),
+        recorded_at: at.now,
+        subject,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! One series in order of time: what opens a signal, what keeps it open, what ends it.
+//!
+//! * A point is judged against a baseline that ends `n - 1` points before it (`n` of the rule's persistence), so that points
+//!   which are about to open a signal do not first widen the band for each other.
+//! * A signal opens when `m` of the latest `n` points deviate; it began at the first of them. From then on the baseline is
+//!   the one of that moment, and no point feeds it.
+//! * It ends after `calm` points in the band one after the other ([`Ending::Calm`]); when the series has no point for
+//!   `gap` ([`Ending::Gone`], which says nothing of health); or when it has been open for `accept_after`
+//!   ([`Ending::NewNormal`]): then the baseline begins anew where the signal began.
+//! * Points of signals that ended feed the baseline only where the rule learns, or where they were accepted.
+//!
+//! All of that follows from the samples of one lookback and the signals known in it, never from how often the scan ran: a scan that
+//! begins in the middle finds what one from the beginning finds.
+
+use bellwether_model::signal::{Signal, SignalState};
+use bellwether_model::time::Timestamp;
+
+use crate::band::{self, Band};
+use crate::bound;
+use crate::ewma::Decaying;
+use crate::past::Past;
+use crate::rule::{MethodSpec, Rule};
+use crate::zscore::{Rolling, Seasonal};
+
+/// Why a signal ended. It can be read from the times of its last row: see [`Ending::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The values came back. `closed_at` is the first calm sample, not after `last_at`.
+    Calm,
+    /// The samples stopped. `closed_at` is `last_at` plus the rule's gap.
+    Gone,
+    /// It lasted so long that its level is the new normal. `closed_at` is the first sample judged by it, after `last_at`.
+    NewNormal,
+}
+
+impl Ending {
+    /// How a signal of this rule ended; `None` while it is open.
+    pub fn of(signal: &Signal, rule: &Rule) -> Option<Self> {
+        let closed_at = signal.closed_at.filter(|_| signal.state == SignalState::Closed)?;
+        Some(match closed_at {
+            at if at <= signal.last_at => Self::Calm,
+            at if at.since(signal.last_at) < rule.gap => Self::NewNormal,
+            _ => Self::Gone,
+        })
+    }
+}
+
+/// A stay outside the band: an open signal, or one that just ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    /// Time of the first sample outside.
+    pub(crate) opened_at: i64,
+    /// Time of the latest sample.
+    pub(crate) last_at: i64,
+    /// The worst of it.
+    pub(crate) peak: Peak,
+    /// Score of the latest row.
+    reported: f64,
+    /// Points in the band since the last one outside, and the position of the first of them.
+    calm: u32,
+    calm_from: usize,
+    /// Position of the first sample outside.
+    first: usize,
+    /// The frozen band; `None` when it varies with the season.
+    frozen: Option<Band>,
+}
+
+/// A value, the band it was judged by, its score, and its probability without a change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    pub(crate) score: f64,
+    pub(crate) value: f64,
+    pub(crate) band: Band,
+    pub(crate) p_value: Option<f64>,
+}
+
+/// What a scan sees, in order.
+pub(crate) enum Seen<'a> {
+    /// A point was judged by this band.
+    Point { position: usize, band: Band, in_signal: bool },
+    /// A signal opened.
+    Opened(&'a Stay),
+    /// An open signal's score rose to at least one and a half times that of its latest row.
+    Worsened(&'a Stay),
+    /// A signal ended, with its `closed_at`.
+    Closed(&'a Stay, Ending, i64),
+}
+
+/// How many samples were new, that is in `(since, now]`, and how many of them could be judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) new: usize,
+    pub(crate) judged: usize,
+}
+
+/// Scans one series (times, values), whose values are all measurements.
+///
+/// `known`: the rule's signals on this series that are open, or that closed within the lookback, in order of opening.
+/// Samples after `since` are new; samples after `now` do not exist yet. `feeds` is room that calls may share. Points are
+/// seen from the first new one on, and those of an open signal from its beginning.
+pub(crate) fn scan<S: FnMut(Seen<'_>)>(
+    rule: &Rule,
+    (ts, values): (&[i64], &[f64]),
+    known: &[&Signal],
+    (since, now): (i64, i64),
+    feeds: &mut Vec<bool>,
+    sink: S,
+) -> Counts {
+    let end = ts.partition_point(|t| *t <= now);
+    let (ts, values) = (&ts[..end], &values[..end]);
+    let new_from = ts.partition_point(|t| *t <= since);
+    feeds.clear();
+    feeds.resize(end, true);
+    let counts = Counts { new: end - new_from, judged: 0 };
+    let (baseline, threshold) = (Baseline::new(rule), band::threshold(rule));
+    let mut scan = Scan { rule, threshold, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
+    let start = scan.recall(known);
+    for i in start..end {
+        scan.step(i);
+    }
+    if let Some(stay) = scan.open {
+        let last_at = ts.last().copied().unwrap_or(stay.last_at);
+        if now.saturating_sub(last_at) >= rule.gap.micros() {
+            scan.close(&Stay { last_at, ..stay }, Ending::Gone, last_at.saturating_add(rule.gap.micros()));
+        }
+    }
+    scan.counts
+}
+
+struct Scan<'a, S> {
+    rule: &'a Rule,
+    threshold: f64,
+    ts: &'a [i64],
+    values: &'a [f64],
+    /// Which samples belong to the baseline.
+    feeds: &'a mut [bool],
+    /// Where the present normal begins.
+    floor: usize,
+    new_from: usize,
+    baseline: Baseline,
+    /// One bit for each of the latest points, the newest lowest: whether it deviated.
+    flags: u64,
+    open: Option<Stay>,
+    counts: Counts,
+    sink: S,
+}
+
+impl<S: FnMut(Seen<'_>)> Scan<'_, S> {
+    /// Takes in what is known of the past, and returns the position to begin at.
+    fn recall(&mut self, known: &[&Signal]) -> usize {
+        let ts = self.ts;
+        let position = |t: i64| ts.partition_point(|x| *x < t);
+        let mut quiet_until = i64::MIN;
+        for signal in known {
+            let Some(ending) = Ending::of(signal, self.rule) else { continue };
+            let (opened, last) = (position(signal.opened_at.micros()), signal.last_at.micros());
+            quiet_until = quiet_until.max(last);
+            let kept_out_until = match ending {
+                Ending::Calm | Ending::Gone if self.rule.learns => opened,
+                Ending::Calm => position(signal.closed_at.map_or(last, Timestamp::micros)),
+                Ending::Gone => position(last.saturating_add(1)),
+                Ending::NewNormal => {
+                    self.floor = self.floor.max(opened);
+                    opened
+                }
+            };
+            self.feeds[opened..kept_out_until.max(opened)].fill(false);
+        }
+        let Some(signal) = known.iter().rev().find(|s| s.is_open()) else {
+            let pending = self.new_from.saturating_sub(self.rule.persistence.n() as usize - 1);
+            return pending.max(position(quiet_until.saturating_add(1)));
+        };
+        let (opened_at, first) = (signal.opened_at.micros(), position(signal.opened_at.micros()));
+        let begins_here = ts.get(first) == Some(&opened_at);
+        let stay = match begins_here.then(|| self.band_at(opened_at, first)).flatten() {
+            Some(band) => self.stay(first, opened_at, band),
+            None => {
+                // The window does not reach back far enough: the row's own band is the frozen one.
+                let (expected, lower, upper) = (signal.expected, signal.lower, signal.upper);
+                let reach = |r: f64| r.max(1e-9);
+                let band = match self.baseline {
+                    Baseline::Fixed(band) => band,
+                    _ => Band { expected, lower, upper, reach_up: reach(upper - expected), reach_down: reach(expected - lower), moments: None },
+                };
+                let peak = Peak { score: signal.score, value: signal.value, band, p_value: signal.p_value };
+                Stay { last_at: signal.last_at.micros(), peak, frozen: Some(band), ..self.stay(first, opened_at, band) }
+            }
+        };
+        self.open = Some(Stay { reported: signal.score, ..stay });
+        first
+    }
+
+    /// A stay that begins at this position, with no point taken in yet.
+    fn stay(&self, first: usize, opened_at: i64, band: Band) -> Stay {
+        let peak = Peak { score: 0.0, value: band.expected, band, p_value: None };
+        let frozen = (!self.rule.is_seasonal()).then_some(band);
+        Stay { opened_at, last_at: opened_at, peak, reported: 0.0, calm: 0, calm_from: first, first, frozen }
+    }
+
+    /// The band at time `t` for a point at this position: from the samples that are `n` points or more before it.
+    #[inline]
+    fn band_at(&mut self, t: i64, position: usize) -> Option<Band> {
+        let end = (position + 1).saturating_sub(self.rule.persistence.n() as usize);
+        let past = Past { ts: self.ts, values: self.values, feeds: self.feeds, floor: self.floor };
+        self.baseline.at(self.rule, self.threshold, &past, t, end)
+    }
+
+    #[inline]
+    fn step(&mut self, i: usize) {
+        let gap = self.rule.gap.micros();
+        if i > 0 && self.ts[i].saturating_sub(self.ts[i - 1]) >= gap {
+            self.flags = 0;
+            if let Some(stay) = self.open.take_if(|stay| stay.first < i) {
+                let last_at = self.ts[i - 1];
+                self.feeds[stay.first..i].fill(self.rule.learns);
+                self.close(&Stay { last_at, ..stay }, Ending::Gone, last_at.saturating_add(gap));
+            }
+        }
+        let goes_on = match self.open {
+            Some(stay) => self.step_in(i, stay),
+            None => false,
+        };
+        if !goes_on {
+            self.step_out(i);
+        }
+    }
+
+    /// A point while no signal is open.
+    #[inline]
+    fn step_out(&mut self, i: usize) {
+        let (t, value) = (self.ts[i], self.values[i]);
+        self.flags <<= 1;
+        let Some(band) = self.band_at(t, i) else { return };
+        let out = band.is_out(self.rule.watch, value);
+        self.flags |= u64::from(out);
+        if i < self.new_from {
+            return;
+        }
+        self.counts.judged += 1;
+        let latest_n = self.flags & (u64::MAX >> (64 - self.rule.persistence.n()));
+        let opens = out && latest_n.count_ones() >= self.rule.persistence.m();
+        if opens {
+            self.begin(i - (63 - latest_n.leading_zeros() as usize), i, band);
+        } else {
+            (self.sink)(Seen::Point { position: i, band, in_signal: false });
+        }
+    }
+
+    /// Opens a signal whose first deviating point is `first` and whose confirming one is `i`.
+    fn begin(&mut self, first: usize, i: usize, mut latest: Band) {
+        let opened_at = self.ts[first];
+        let band = self.band_at(opened_at, first).unwrap_or(latest);
+        let mut stay = self.stay(first, opened_at, band);
+        for j in first..=i {
+            self.feeds[j] = false;
+            if let Some(band) = self.band_within(&stay, j) {
+                stay.take(self.rule, j, self.ts[j], self.values[j], band);
+                latest = band;
+            }
+        }
+        (self.sink)(Seen::Point { position: i, band: latest, in_signal: true });
+        stay.reported = stay.peak.score;
+        (self.sink)(Seen::Opened(&stay));
+        self.open = Some(stay);
+    }
+
+    /// The band that a point of an open signal is judged by.
+    fn band_within(&mut self, stay: &Stay, i: usize) -> Option<Band> {
+        stay.frozen.or_else(|| self.band_at(self.ts[i], stay.first))
+    }
+
+    /// A point while a signal is open; false when the signal ended before it, so that the point is judged anew.
+    fn step_in(&mut self, i: usize, mut stay: Stay) -> bool {
+        let (t, value) = (self.ts[i], self.values[i]);
+        self.feeds[i] = false;
+        let Some(band) = self.band_within(&stay, i) else { return true };
+        let is_old = t.saturating_sub(stay.opened_at) >= self.rule.accept_after.micros() && !matches!(self.baseline, Baseline::Fixed(_));
+        if is_old && band.is_out(self.rule.watch, value) {
+            let last_at = if i > 0 { self.ts[i - 1] } else { stay.last_at };
+            self.close(&Stay { last_at, ..stay }, Ending::NewNormal, t);
+            self.floor = self.floor.max(stay.first);
+            self.feeds[stay.first..=i].fill(true);
+            return false;
+        }
+        stay.take(self.rule, i, t, value, band);
+        self.counts.judged += usize::from(i >= self.new_from);
+        (self.sink)(Seen::Point { position: i, band, in_signal: true });
+        if stay.calm >= self.rule.calm {
+            self.feeds[if self.rule.learns { stay.first } else { stay.calm_from }..=i].fill(true);
+            self.close(&stay, Ending::Calm, self.ts[stay.calm_from]);
+            return true;
+        }
+        if stay.peak.score >= 1.5 * stay.reported {
+            stay.reported = stay.peak.score;
+            (self.sink)(Seen::Worsened(&stay));
+        }
+        self.open = Some(stay);
+        true
+    }
+
+    fn close(&mut self, stay: &Stay, ending: Ending, closed_at: i64) {
+        (self.open, self.flags) = (None, 0);
+        (self.sink)(Seen::Closed(stay, ending, closed_at));
+    }
+}
+
+impl Stay {
+    /// Takes a point in.
+    fn take(&mut self, rule: &Rule, i: usize, t: i64, value: f64, band: Band) {
+        self.last_at = t;
+        if band.is_out(rule.watch, value) {
+            self.calm = 0;
+        } else {
+            if self.calm == 0 {
+                self.calm_from = i;
+            }
+            self.calm += 1;
+        }
+        let score = band.score(rule.watch, value);
+        if score > self.peak.score {
+            self.peak = Peak { score, value, band, p_value: band.p_value(rule.watch, value) };
+        }
+    }
+}
+
+/// A baseline of any method, moving along one series.
+enum Baseline {
+    Rolling(Rolling),
+    Seasonal(Seasonal),
+    Ewma(Decaying),
+    Fixed(Band),
+}
+
+impl Baseline {
+    fn new(rule: &Rule) -> Self {
+        let min = rule.min_samples as usize;
+        match rule.method {
+            MethodSpec::Zscore { season: None, .. } => Self::Rolling(Rolling::new(rule.lookback, min)),
+            MethodSpec::Zscore { season: Some(season), .. } => Self::Seasonal(Seasonal::new(rule.lookback, season, min)),
+            MethodSpec::Ewma { half_life, .. } => Self::Ewma(Decaying::new(half_life, rule.lookback, min)),
+            MethodSpec::Bound { above, below } => Self::Fixed(bound::band(above, below, rule.min_deviation)),
+        }
+    }
+
+    /// The band at time `t` from samples before position `end`; `None` while there are too few.
+    #[inline]
+    fn at(&mut self, rule: &Rule, threshold: f64, past: &Past<'_>, t: i64, end: usize) -> Option<Band> {
+        let moments = match self {
+            Self::Rolling(window) => window.at(past, t, end),
+            Self::Seasonal(slots) => slots.at(past, t, end),
+            Self::Ewma(memory) => memory.at(past, t, end),
+            Self::Fixed(band) => return Some(*band),
+        };
+        moments.map(|m| Band::around(rule, threshold, m))
+    }
+}
