@@ -1,0 +1,68 @@
+//! What can go wrong with a query.
+
+use bellwether_lake::LakeError;
+use bellwether_lake::rows::RowError;
+use bellwether_model::time::Span;
+use datafusion::error::DataFusionError;
+
+/// A query that gave no answer. `Display` says what; the source chain says why.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The SQL is wrong: syntax, a table, column or function that is not there, types that do not fit.
+    #[error("the query is wrong: {}", .0.strip_backtrace())]
+    Query(#[source] Box<DataFusionError>),
+    /// The SQL would change something. The ledger is read-only for queries.
+    #[error("queries are read-only: {what}")]
+    ReadOnly {
+        /// What it would do.
+        what: String,
+    },
+    /// The answer is longer than the limit.
+    #[error("the answer has more than {limit} rows; add a LIMIT, a condition on time, or an aggregate")]
+    TooManyRows {
+        /// The limit.
+        limit: usize,
+    },
+    /// The query took longer than the limit.
+    #[error("the query took longer than {0} and was stopped; narrow it by time")]
+    Timeout(Span),
+    /// The query needs more memory than the limit, and cannot spill to disk.
+    #[error("the query needs more memory than its limit; narrow it by time, or aggregate less at once")]
+    Memory(#[source] Box<DataFusionError>),
+    /// The answer does not fit the wanted type.
+    #[error("rows do not fit the wanted type")]
+    Rows(#[from] RowError),
+    /// The ledger could not be read.
+    #[error("the ledger could not be read")]
+    Lake(#[from] LakeError),
+    /// The query is right, and running it failed.
+    #[error("the query failed")]
+    Run(#[source] Box<DataFusionError>),
+    /// A bug of this program; please report it.
+    #[error("a query of this program is wrong ({0}); please report this")]
+    Bug(String, #[source] Box<DataFusionError>),
+}
+
+impl SqlError {
+    /// Whether the one who asked can mend it.
+    pub fn is_users(&self) -> bool {
+        matches!(self, Self::Query(_) | Self::ReadOnly { .. } | Self::TooManyRows { .. } | Self::Timeout(_) | Self::Memory(_))
+    }
+
+    pub(crate) fn planning(error: DataFusionError) -> Self {
+        Self::Query(error.into())
+    }
+
+    pub(crate) fn running(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Memory(error.into()),
+            DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::Execution(_) => Self::Query(error.into()),
+            _ => Self::Run(error.into()),
+        }
+    }
+
+    pub(crate) fn bug(what: &str) -> impl FnOnce(DataFusionError) -> Self {
+        let what = what.to_owned();
+        move |e| Self::Bug(what, e.into())
+    }
+}

@@ -1,0 +1,168 @@
+//! Queries over one snapshot: read-only, within limits, as batches or as typed rows.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bellwether_lake::{Snapshot, rows, tables};
+use bellwether_model::time::{Span, Timestamp};
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+use futures::TryStreamExt;
+use serde::de::DeserializeOwned;
+
+use crate::error::SqlError;
+use crate::pinned::SnapshotTable;
+use crate::{functions, views};
+
+/// How a session sees the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Event time after which nothing is seen; none means all of the snapshot.
+    pub as_of: Option<Timestamp>,
+    /// What `now()` says, and what "the last 24 hours" end at where there is no `as_of`.
+    pub now: Timestamp,
+    /// Memory in bytes that queries share before they spill to disk or fail. Default 1 GiB.
+    pub memory_bytes: usize,
+}
+
+impl SessionOptions {
+    /// All of the snapshot, with this as the present.
+    pub fn at(now: Timestamp) -> Self {
+        Self { as_of: None, now, memory_bytes: 1 << 30 }
+    }
+    /// The snapshot as it was known at this instant.
+    pub fn as_of(at: Timestamp) -> Self {
+        Self { as_of: Some(at), ..Self::at(at) }
+    }
+}
+
+/// What a query that a person sends may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most rows of an answer. Default 100,000.
+    pub rows: usize,
+    /// Longest time. Default 60 s.
+    pub timeout: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows: 100_000, timeout: Span::from_secs(60) }
+    }
+}
+
+/// A session over one snapshot.
+#[derive(Clone)]
+pub struct Session {
+    context: SessionContext,
+    snapshot: Snapshot,
+    options: SessionOptions,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Opens a session. Reads no data.
+    pub async fn open(snapshot: &Snapshot, options: SessionOptions) -> Result<Self, SqlError> {
+        let context = context(snapshot, options).map_err(SqlError::bug("opening a session"))?;
+        let raw: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+        for def in tables::ALL {
+            raw.register_table(def.name.to_owned(), Arc::new(SnapshotTable::new(snapshot, def))).map_err(SqlError::bug(def.name))?;
+        }
+        let catalog = context.catalog("bellwether");
+        catalog.map(|c| c.register_schema("raw", raw)).transpose().map_err(SqlError::bug("raw"))?;
+        for view in views::all(options.as_of) {
+            let plan = context.state().create_logical_plan(&view.sql).await.map_err(SqlError::bug(&view.name))?;
+            context.register_table(view.name.as_str(), Arc::new(ViewTable::new(plan, Some(view.sql)))).map_err(SqlError::bug(&view.name))?;
+        }
+        Ok(Self { context, snapshot: snapshot.clone(), options })
+    }
+
+    /// The snapshot that it reads.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// How it sees the snapshot.
+    pub fn options(&self) -> SessionOptions {
+        self.options
+    }
+
+    /// The latest instant of event time that counts as known: `as_of`, or else now.
+    pub fn horizon(&self) -> Timestamp {
+        self.options.as_of.unwrap_or(self.options.now)
+    }
+
+    /// The DataFusion context, for callers that serve it over a protocol. They must refuse writes themselves.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Answers a query of a person, within limits. The schema is there even where there are no rows.
+    ///
+    /// # Errors
+    /// [`SqlError::ReadOnly`] for anything but a query: `INSERT`, `COPY`, `CREATE`, `SET` and the like, before anything runs.
+    pub async fn query(&self, sql: &str, limits: Limits) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
+        let plan = self.plan(sql).await?;
+        let frame = DataFrame::new(self.context.state(), plan);
+        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+        let collect = async {
+            let mut stream = frame.execute_stream().await.map_err(SqlError::running)?;
+            let (mut batches, mut rows) = (Vec::new(), 0);
+            while let Some(batch) = stream.try_next().await.map_err(SqlError::running)? {
+                rows += batch.num_rows();
+                if rows > limits.rows {
+                    return Err(SqlError::TooManyRows { limit: limits.rows });
+                }
+                batches.push(batch);
+            }
+            Ok((schema, batches))
+        };
+        tokio::time::timeout(limits.timeout.to_std(), collect).await.unwrap_or(Err(SqlError::Timeout(limits.timeout)))
+    }
+
+    /// Plans a query and refuses it if it would do anything but read.
+    async fn plan(&self, sql: &str) -> Result<LogicalPlan, SqlError> {
+        let plan = self.context.state().create_logical_plan(sql).await.map_err(SqlError::planning)?;
+        let only_reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        match only_reading.verify_plan(&plan) {
+            Ok(()) => Ok(plan),
+            Err(refused) => Err(SqlError::ReadOnly { what: refused.strip_backtrace().trim_start_matches("Error during planning: ").to_owned() }),
+        }
+    }
+
+    /// The rows of one of this program's own queries, typed. Columns that `T` does not know are passed over; JSON columns become values.
+    pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, SqlError> {
+        let plan = self.plan(sql).await?;
+        let batches = DataFrame::new(self.context.state(), plan).collect().await.map_err(SqlError::running)?;
+        Ok(rows::decode(&batches)?)
+    }
+}
+
+fn context(snapshot: &Snapshot, options: SessionOptions) -> Result<SessionContext, datafusion::error::DataFusionError> {
+    let place = snapshot.place();
+    let config = SessionConfig::new().with_default_catalog_and_schema("bellwether", "public").with_information_schema(true).with_collect_statistics(false);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes))).build_arc()?;
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    let context = SessionContext::new_with_state(state);
+    let url = ObjectStoreUrl::parse(&place.url[..url::Position::BeforePath])?;
+    context.register_object_store(url.as_ref(), place.store.clone());
+    for function in functions::all(options.now) {
+        context.register_udf(function);
+    }
+    Ok(context)
+}
+
+#[cfg(test)]
+mod tests;

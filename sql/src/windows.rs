@@ -1,0 +1,57 @@
+//! Samples for detectors: whole series, in order, each sample once, in pieces of bounded size.
+
+use std::sync::Arc;
+
+use bellwether_lake::scan::{self, SampleQuery};
+use bellwether_model::series::Window;
+use bellwether_model::time::{TimeRange, Timestamp};
+use futures::{Stream, StreamExt, TryStreamExt};
+
+use crate::error::SqlError;
+use crate::series::series;
+use crate::session::Session;
+
+/// Which samples make up the windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowSpec {
+    /// Metric names; all metrics when none.
+    pub metrics: Option<Vec<String>>,
+    /// When they were measured. The session's `as_of` cuts it further.
+    pub range: TimeRange,
+}
+
+/// The wanted samples as windows of up to about a million samples, in order of series id. A series is in one window whole; series
+/// without a sample in the range are in none. Equal samples appear once, with the value that was written last.
+///
+/// Two windows are read ahead, side by side; the caller may judge one while the next is read.
+pub async fn windows(session: &Session, spec: &WindowSpec) -> Result<impl Stream<Item = Result<Window, SqlError>> + Send + use<>, SqlError> {
+    let snapshot = session.snapshot();
+    let names = Arc::new(series(snapshot, spec.metrics.as_deref()).await?);
+    let wanted = spec.metrics.as_ref().map(|_| Arc::new(names.keys().copied().collect::<Vec<_>>()));
+    let known_until = session.options().as_of.map_or(spec.range.end, |at| spec.range.end.min(Timestamp::from_micros(at.micros().saturating_add(1))));
+    let range = TimeRange::new(spec.range.start, known_until);
+    let blocks = scan::samples(snapshot, SampleQuery { series: wanted, range }).await?;
+    Ok(blocks.map(move |block| {
+        let block = block?;
+        let mut window = Window { series: Vec::with_capacity(block.ids.len()), offsets: vec![0], ts: Vec::new(), values: Vec::new() };
+        if block.ids.iter().all(|id| names.contains_key(id)) {
+            window.series.extend(block.ids.iter().filter_map(|id| names.get(id)).cloned());
+            window.offsets.extend_from_slice(&block.ends);
+            (window.ts, window.values) = (block.ts, block.values);
+        } else {
+            // Samples of a series whose row is not in this snapshot: its name is unknown, so nothing can judge it.
+            for (i, named) in block.ids.iter().enumerate().filter_map(|(i, id)| Some((i, names.get(id)?))) {
+                let (start, end) = block.bounds(i);
+                window.push(named.clone(), &block.ts[start..end], &block.values[start..end]);
+            }
+        }
+        Ok(window)
+    }))
+}
+
+impl Session {
+    /// All wanted samples at once; see [`windows`].
+    pub async fn windows(&self, spec: &WindowSpec) -> Result<Vec<Window>, SqlError> {
+        windows(self, spec).await?.try_collect().await
+    }
+}
