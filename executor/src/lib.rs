@@ -20,6 +20,8 @@ pub mod drivers;
 pub mod journal;
 pub mod step;
 
-pub use drivers::{Cluster, DriverError, dry_run, inventory};
+pub use drivers::{Cluster, DriverError, DryRun, dry_run, inventory, observe};
+pub use journal::claim::ClaimError;
+pub use journal::transition::TransitionError;
 pub use journal::{Journal, StoreError};
 pub use step::{Next, Observations, StepError, step};

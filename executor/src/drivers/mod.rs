@@ -6,7 +6,7 @@
 //! by which a later read tells whether the write arrived.
 //!
 //! Modules in reading order: [`error`], [`fields`] (comparing and merging fields), [`diff`] (what a dry run would change),
-//! [`object`] (reading and writing one object), [`inventory`]; and one module for each kind of object: [`inference_service`],
+//! [`object`] (reading and writing one object), [`observe`], [`inventory`]; and one module for each kind of object: [`inference_service`],
 //! [`node_pool`], [`node`].
 
 pub mod diff;
@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod node;
 pub mod node_pool;
 pub mod object;
+pub mod observe;
 
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
@@ -24,6 +25,7 @@ pub use self::diff::{DryRun, FieldChange, StepDiff};
 pub use self::error::{DriverError, Ownership};
 pub use self::inventory::inventory;
 pub use self::object::{ActionId, Live, apply, dry_run, read, undo};
+pub use self::observe::observe;
 
 /// What there is to act on.
 #[derive(Clone)]

@@ -83,12 +83,17 @@ impl Live {
 ///
 /// *Errors:* it does not exist, it is another object of the same name, or the cluster gave no answer.
 pub async fn read(cluster: &Cluster, object: &ObjectRef) -> Result<Live, DriverError> {
-    let found = api(cluster, object)?.get(&object.name).await.map_err(|e| DriverError::of(object, e))?;
-    let live = Live { object: as_json(&found)?, defaults: (kind(object)?.defaults)() };
+    let live = find(cluster, object).await?;
     if !object.uid.is_empty() && live.uid() != object.uid {
         return Err(DriverError::Replaced { object: object.to_string(), expected: object.uid.clone(), found: live.uid().to_owned() });
     }
     Ok(live)
+}
+
+/// Reads whatever object has this kind and name now.
+pub(super) async fn find(cluster: &Cluster, object: &ObjectRef) -> Result<Live, DriverError> {
+    let found = api(cluster, object)?.get(&object.name).await.map_err(|e| DriverError::of(object, e))?;
+    Ok(Live { object: as_json(&found)?, defaults: (kind(object)?.defaults)() })
 }
 
 /// Applies a step's fields to the object as it was read.

@@ -1,5 +1,6 @@
 //! Effects: every call that changes the cluster, written down before it is sent and settled when its result is known.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -100,6 +101,11 @@ impl Journal {
         let rows =
             sqlx::query("SELECT * FROM effects WHERE execution_id = ? ORDER BY rowid").bind(id.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(effect).collect()
+    }
+
+    /// The steps of an execution that were sent already, or may have been: they need no admission any more.
+    pub async fn sent(&self, id: &ExecutionId) -> Result<BTreeSet<usize>, StoreError> {
+        Ok(self.effects(id).await?.into_iter().filter(|e| e.direction == Direction::Apply).map(|e| e.step).collect())
     }
 
     /// Writes an effect down with the fields that it will change, before it is sent. The execution must stand exactly where

@@ -78,14 +78,15 @@ CREATE TABLE audit (
 CREATE TRIGGER audit_is_never_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit chain is append-only'); END;
 CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit chain is append-only'); END;
 
--- A person closed the breaker of a service.
-CREATE TABLE resets (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    service  TEXT NOT NULL,
-    at       INTEGER NOT NULL,
-    actor    TEXT NOT NULL,
-    reason   TEXT NOT NULL
+-- What moves the breaker of a service, in order: an execution ended, a probe began, a person closed it.
+CREATE TABLE breaker (
+    sequence     INTEGER PRIMARY KEY AUTOINCREMENT,
+    service      TEXT NOT NULL,
+    at           INTEGER NOT NULL,
+    event        TEXT NOT NULL CHECK (event IN ('ended', 'probe', 'reset')),
+    execution_id TEXT REFERENCES executions
 ) STRICT;
+CREATE INDEX breaker_of_service ON breaker (service);
 
 -- Small events that were acknowledged and are not in the ledger yet.
 CREATE TABLE inbox (

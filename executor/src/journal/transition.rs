@@ -10,6 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::Journal;
 use super::audit::append;
+use super::history::ended;
 use super::record::{Position, Record, expect, fetch};
 use super::store::{StoreError, json as text};
 use crate::drivers::diff::DryRun;
@@ -252,6 +253,9 @@ pub(crate) async fn advance(
             .await?;
     if swapped.rows_affected() != 1 {
         return Err(TransitionError::Overtaken { execution_id, state: from.state });
+    }
+    if step.to.is_terminal() {
+        ended(tx, &execution_id, now).await?;
     }
     enter(tx, &execution_id, plan, sequence, step, now).await?;
     Ok(Position { execution_id, state: step.to, sequence })
