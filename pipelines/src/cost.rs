@@ -42,14 +42,16 @@ pub fn periods(since: Timestamp, until: Timestamp) -> Vec<TimeRange> {
 ///
 /// `replicas` are the samples of the metric `replicas_ready`; a series belongs to the endpoint that its labels name. An endpoint without
 /// samples in the period is taken at the ready replicas of its inventory row; one whose replicas or pool are unknown holds nothing.
-pub fn held(endpoints: &[Endpoint], replicas: &Window, period: TimeRange) -> Vec<Held> {
+pub fn held(endpoints: &[Endpoint], replicas: &[Window], period: TimeRange) -> Vec<Held> {
     let mut means: BTreeMap<EndpointId, f64> = BTreeMap::new();
-    for slice in replicas.iter() {
-        let inside: Vec<f64> = slice.ts.iter().zip(slice.values).filter(|(t, _)| period.contains(Timestamp::from_micros(**t))).map(|(_, v)| v.max(0.0)).collect();
+    for slice in replicas.iter().flat_map(Window::iter) {
+        let from = slice.ts.partition_point(|t| *t < period.start.micros());
+        let to = slice.ts.partition_point(|t| *t < period.end.micros());
+        let inside = &slice.values[from..to.max(from)];
         if inside.is_empty() {
             continue;
         }
-        let mean = inside.iter().sum::<f64>() / inside.len() as f64;
+        let mean = inside.iter().map(|v| v.max(0.0)).sum::<f64>() / inside.len() as f64;
         for entity in Entity::of_labels(&slice.series.labels) {
             if let Entity::Endpoint(id) = entity {
                 // Several series of one endpoint are its revisions: their replicas add up.
@@ -193,7 +195,7 @@ mod tests {
         let labels = [("namespace", "ml"), ("service", "iris")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let mut replicas = Window::new();
         replicas.push(Series::new("replicas_ready", labels), &[0, 3_600_000_000, 5_400_000_000, 7_200_000_000], &[50.0, 2.0, 4.0, 50.0]);
-        let held = held(&[endpoint("iris", Some(9), 1.0), endpoint("bert", Some(1), 2.0), endpoint("unknown", None, 1.0)], &replicas, HOUR);
+        let held = held(&[endpoint("iris", Some(9), 1.0), endpoint("bert", Some(1), 2.0), endpoint("unknown", None, 1.0)], &[replicas], HOUR);
         assert_eq!(held.iter().map(|h| (h.endpoint.name.as_str(), h.gpu_hours)).collect::<Vec<_>>(), [("iris", 3.0), ("bert", 2.0)]);
         // Eight GPUs at $2 until half past, then four.
         let rows = costs(&[pool(4, 2.0, 5_400), pool(8, 2.0, 0)], &held, HOUR, HOUR.end);

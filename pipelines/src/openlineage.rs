@@ -168,10 +168,15 @@ impl Events {
     }
 }
 
+/// The name in the ledger of a file of events: the file's name alone, so that a file that was moved is the same source.
+pub fn source(path: &Path) -> String {
+    format!("openlineage:{}", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// Reads a file of events: one JSON object, a JSON list, or one object a line. Rejects name the file with line or position.
 pub fn read_file(path: &Path, redactor: &Redactor, recorded_at: Timestamp) -> std::io::Result<Events> {
     let content = std::fs::read_to_string(path)?;
-    let source = format!("openlineage:{}", path.display());
+    let source = source(path);
     let mut events = Events::default();
     match serde_json::from_str::<Value>(&content) {
         Ok(Value::Array(list)) => {

@@ -20,10 +20,10 @@ pub use answer::{Dropped, InstantSample, RangeAnswer, RangeSeries};
 use answer::{Envelope, Query};
 use chunk::Chunk;
 
-/// Where a Prometheus is and how to ask it.
+/// Where a Prometheus is, how to ask it, and what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClientSettings {
+pub struct PrometheusSettings {
     /// Base address, such as `http://prometheus:9090`; a path prefix is kept.
     pub url: Url,
     /// File that holds a bearer token. Read again for each request, because mounted tokens rotate.
@@ -41,6 +41,21 @@ pub struct ClientSettings {
     /// Largest answer that is read; a larger one is asked for again in halves. Default 256Mi.
     #[serde(default = "default_body_limit")]
     pub body_limit: Bytes,
+    /// Built-in packs of rules, by name.
+    #[serde(default)]
+    pub packs: Vec<String>,
+    /// Files and folders of further rules.
+    #[serde(default)]
+    pub rules: Vec<PathBuf>,
+    /// How far back a metric is asked for that the ledger does not have yet. Default 14d.
+    #[serde(default = "default_backfill")]
+    pub backfill: Span,
+    /// How much of what the ledger has already is asked for again, because samples may come late. Default 10m.
+    #[serde(default = "default_late_tail")]
+    pub late_tail: Span,
+    /// Questions under way at a time. Default 4; a Prometheus answers 20 at most.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: usize,
 }
 
 fn default_timeout() -> Span {
@@ -51,10 +66,34 @@ fn default_body_limit() -> Bytes {
     Bytes(256 << 20)
 }
 
-impl ClientSettings {
+fn default_backfill() -> Span {
+    Span::from_days(14)
+}
+
+fn default_late_tail() -> Span {
+    Span::from_mins(10)
+}
+
+fn default_concurrency() -> usize {
+    4
+}
+
+impl PrometheusSettings {
     /// The settings for a Prometheus at this address that asks for no credentials.
     pub fn at(url: Url) -> Self {
-        Self { url, bearer_token_file: None, basic_auth: None, headers: BTreeMap::new(), timeout: default_timeout(), body_limit: default_body_limit() }
+        Self {
+            url,
+            bearer_token_file: None,
+            basic_auth: None,
+            headers: BTreeMap::new(),
+            timeout: default_timeout(),
+            body_limit: default_body_limit(),
+            packs: Vec::new(),
+            rules: Vec::new(),
+            backfill: default_backfill(),
+            late_tail: default_late_tail(),
+            concurrency: default_concurrency(),
+        }
     }
 }
 
@@ -125,13 +164,13 @@ pub struct BuildInfo {
 /// The client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Prometheus {
-    settings: ClientSettings,
+    settings: PrometheusSettings,
     http: reqwest::Client,
 }
 
 impl Prometheus {
     /// A client with these settings. Connects to nothing yet.
-    pub fn new(settings: ClientSettings) -> Result<Self, PrometheusError> {
+    pub fn new(settings: PrometheusSettings) -> Result<Self, PrometheusError> {
         let mut headers = reqwest::header::HeaderMap::new();
         for (name, value) in &settings.headers {
             let wrong = |source: Box<dyn std::error::Error + Send + Sync>| PrometheusError::Settings { what: format!("{name:?} is no header that can be sent"), source };

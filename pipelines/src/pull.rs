@@ -1,6 +1,6 @@
 //! Samples from Prometheus: every rule's expression over a range, several at a time, each failing alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bellwether_model::reject::Reject;
 use bellwether_model::series::{Samples, Series};
@@ -103,21 +103,26 @@ fn dropped_reasons(dropped: &Dropped) -> BTreeMap<&'static str, u64> {
     .collect()
 }
 
-/// Leaves only samples that are new or changed. `stored` gives the value that the ledger has for a series and time.
-pub fn retain_new(samples: Samples, stored: &BTreeMap<(i64, i64), f64>) -> Samples {
+/// Samples that are stored, by series id: times ascending, and values.
+pub type StoredSamples = HashMap<i64, (Vec<i64>, Vec<f64>)>;
+
+/// Leaves only samples that are new, or whose value changed.
+pub fn retain_new(samples: Samples, stored: &StoredSamples) -> Samples {
+    if stored.is_empty() {
+        return samples;
+    }
+    let known: Vec<Option<&(Vec<i64>, Vec<f64>)>> = samples.series.iter().map(|s| stored.get(&s.series_id.0)).collect();
+    let is_known = |i: usize| {
+        known[samples.index[i] as usize]
+            .is_some_and(|(ts, values)| ts.binary_search(&samples.ts[i]).is_ok_and(|at| values[at].to_bits() == samples.values[i].to_bits()))
+    };
     let mut fresh = Samples::default();
-    let mut used: BTreeMap<u32, u32> = BTreeMap::new();
-    let keep: Vec<usize> = (0..samples.len())
-        .filter(|i| {
-            let id = samples.series[samples.index[*i] as usize].series_id.0;
-            stored.get(&(id, samples.ts[*i])).is_none_or(|value| value.to_bits() != samples.values[*i].to_bits())
-        })
-        .collect();
-    for i in keep {
-        let old = samples.index[i];
-        let new = *used.entry(old).or_insert_with(|| {
-            fresh.series.push(samples.series[old as usize].clone());
-            (fresh.series.len() - 1) as u32
+    let mut place: Vec<Option<u32>> = vec![None; samples.series.len()];
+    for i in (0..samples.len()).filter(|i| !is_known(*i)) {
+        let old = samples.index[i] as usize;
+        let new = *place[old].get_or_insert_with(|| {
+            fresh.series.push(samples.series[old].clone());
+            fresh.series.len() as u32 - 1
         });
         fresh.index.push(new);
         fresh.ts.push(samples.ts[i]);
@@ -126,7 +131,66 @@ pub fn retain_new(samples: Samples, stored: &BTreeMap<(i64, i64), f64>) -> Sampl
     fresh
 }
 
-/// The names of the metrics that these rules store, each once.
-pub fn metrics(rules: &[MetricRule]) -> BTreeSet<&str> {
-    rules.iter().map(|r| r.name.as_str()).collect()
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::extract::Form;
+    use axum::routing::post;
+    use bellwether_model::time::Span;
+    use serde_json::json;
+
+    use super::*;
+    use crate::prometheus::PrometheusSettings;
+    use crate::rules;
+    use crate::test_server::serve;
+
+    const RULES: &str = "rules:\n  - {name: good, expr: good, labels: {rename: {svc: service}, keep: [service]}}\n  - {name: bad, expr: bad}\n  - {name: two, expr: two, labels: {keep: []}}\n";
+
+    /// Answers each expression in its own way.
+    async fn client() -> Prometheus {
+        let answer = |Form(form): Form<HashMap<String, String>>| async move {
+            let start: f64 = form["start"].parse().unwrap();
+            let (status, body) = match form["query"].as_str() {
+                "good" => (200, json!([{"metric": {"__name__": "x", "svc": "iris", "pod": "p"}, "values": [[start, "1"], [start + 60.0, "NaN"], [start + 120.0, "3"]]}])),
+                "two" => (200, json!([{"metric": {"a": "1"}, "values": [[start, "1"]]}, {"metric": {"a": "2"}, "values": [[start, "2"]]}])),
+                _ => (400, json!(null)),
+            };
+            let body = if status == 200 { json!({"data": {"resultType": "matrix", "result": body}, "infos": ["PromQL info"]}) } else { json!({"error": "unknown metric, said Prometheus"}) };
+            (axum::http::StatusCode::from_u16(status).unwrap(), axum::Json(body))
+        };
+        let url = serve(Router::new().route("/api/v1/query_range", post(answer))).await;
+        Prometheus::new(PrometheusSettings::at(url)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_rule_that_fails_does_not_stop_the_others() {
+        let rules = rules::parse(RULES, "r.yaml").unwrap();
+        let since = Timestamp::from_secs(600);
+        let asks: Vec<Ask> = rules.iter().map(|rule| Ask { rule, since }).collect();
+        let pulled = pull(&client().await, &asks, Timestamp::from_secs(1_200), Timestamp::from_secs(1_200), 4).await;
+        let names: Vec<String> = pulled.samples.series.iter().map(ToString::to_string).collect();
+        assert_eq!(names, [r#"good{service="iris"}"#, "two"]);
+        assert_eq!((pulled.samples.ts.as_slice(), pulled.samples.values.as_slice(), pulled.dropped), ([600_000_000, 720_000_000, 600_000_000].as_slice(), [1.0, 3.0, 1.0].as_slice(), 2));
+        let [failure] = pulled.failures.as_slice() else { panic!("{:?}", pulled.failures) };
+        assert_eq!(failure.to_string(), "r.yaml:3: rule bad");
+        assert!(std::error::Error::source(failure).unwrap().to_string().contains("unknown metric, said Prometheus"));
+        assert_eq!(pulled.warnings[0], "r.yaml:2: rule good: PromQL info");
+        // The same range gives the same rejects: they carry no counts and no time of day.
+        let later: Vec<Ask> = rules.iter().map(|rule| Ask { rule, since: since + Span::from_mins(5) }).collect();
+        let again = pull(&client().await, &later, Timestamp::from_secs(1_500), Timestamp::from_secs(1_500), 1).await;
+        assert_eq!(pulled.rejects.iter().map(|r| &r.reject_id).collect::<Vec<_>>(), again.rejects.iter().map(|r| &r.reject_id).collect::<Vec<_>>());
+        assert!(pulled.rejects[0].place.starts_with("r.yaml:2 (good), 1970-01-01"), "{}", pulled.rejects[0].place);
+    }
+
+    #[test]
+    fn only_new_and_changed_samples_are_left() {
+        let (a, b) = (Series::new("a", Default::default()), Series::new("b", Default::default()));
+        let mut samples = Samples::default();
+        samples.push(a.clone(), &[1, 2], &[1.0, 2.0]);
+        samples.push(b.clone(), &[1, 2], &[1.0, 2.0]);
+        let stored = StoredSamples::from([(a.series_id.0, (vec![0, 1, 2], vec![0.0, 1.0, 2.0])), (b.series_id.0, (vec![1], vec![1.5]))]);
+        let fresh = retain_new(samples.clone(), &stored);
+        assert_eq!((fresh.series, fresh.index, fresh.ts, fresh.values), (vec![b], vec![0, 0], vec![1, 2], vec![1.0, 2.0]));
+        assert_eq!(retain_new(samples, &StoredSamples::new()).len(), 4);
+    }
 }

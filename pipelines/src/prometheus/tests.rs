@@ -22,7 +22,7 @@ async fn prometheus(answer: impl Fn(&HashMap<String, String>) -> (u16, Value) + 
         (StatusCode::from_u16(status).unwrap(), axum::Json(body))
     });
     let router = Router::new().route("/api/v1/query_range", handler.clone()).route("/api/v1/query", handler);
-    (Prometheus::new(ClientSettings::at(serve(router).await)).unwrap(), asked)
+    (Prometheus::new(PrometheusSettings::at(serve(router).await)).unwrap(), asked)
 }
 
 fn matrix(series: Value) -> (u16, Value) {
@@ -117,7 +117,7 @@ async fn each_failure_has_its_own_kind() {
 
     let mut url = nowhere().await;
     url.set_password(Some("s3cret")).unwrap();
-    let error = Prometheus::new(ClientSettings::at(url)).unwrap().build_info().await.unwrap_err();
+    let error = Prometheus::new(PrometheusSettings::at(url)).unwrap().build_info().await.unwrap_err();
     assert!(matches!(error, PrometheusError::Unreachable { .. }), "{error}");
     let whole = format!("{error} {error:?} {}", std::error::Error::source(&error).unwrap());
     assert!(!whole.contains("s3cret"), "{whole}");
@@ -133,11 +133,11 @@ async fn waiting_and_reading_have_limits() {
         }),
     );
     let url = serve(slow).await;
-    let client = Prometheus::new(ClientSettings { timeout: "50ms".parse().unwrap(), ..ClientSettings::at(url) }).unwrap();
+    let client = Prometheus::new(PrometheusSettings { timeout: "50ms".parse().unwrap(), ..PrometheusSettings::at(url) }).unwrap();
     assert!(matches!(client.query("up", MINUTE_ONE).await.unwrap_err(), PrometheusError::Timeout { .. }));
 
     let (client, _) = prometheus(ramp).await;
-    let client = Prometheus::new(ClientSettings { body_limit: Bytes(1_000), ..client.settings }).unwrap();
+    let client = Prometheus::new(PrometheusSettings { body_limit: Bytes(1_000), ..client.settings }).unwrap();
     let error = client.query_range("up", MINUTE_ONE, Timestamp::from_secs(600_000), MINUTE).await.unwrap_err();
     assert!(matches!(error, PrometheusError::Limit { .. }), "{error}");
 }
@@ -150,7 +150,7 @@ async fn redirects_are_not_followed_and_tokens_are_read_each_time() {
         .route("/prefix/api/v1/status/buildinfo", get(|headers: HeaderMap| async move { axum::Json(json!({"status": "success", "data": {"version": headers["authorization"].to_str().unwrap()}})) }))
         .route("/prefix/api/v1/label/__name__/values", get(|| async { axum::response::Redirect::temporary("/elsewhere") }));
     let url = serve(router).await.join("prefix/").unwrap();
-    let client = Prometheus::new(ClientSettings { bearer_token_file: Some(token.clone()), ..ClientSettings::at(url) }).unwrap();
+    let client = Prometheus::new(PrometheusSettings { bearer_token_file: Some(token.clone()), ..PrometheusSettings::at(url) }).unwrap();
     for word in ["first", "second"] {
         std::fs::write(&token, format!("{word}\n")).unwrap();
         assert_eq!(client.build_info().await.unwrap().version, format!("Bearer {word}"));
@@ -163,7 +163,7 @@ async fn redirects_are_not_followed_and_tokens_are_read_each_time() {
 
 #[test]
 fn settings_refuse_what_they_do_not_know() {
-    let settings: ClientSettings = serde_saphyr::from_str("url: http://prom:9090\ntimeout: 30s\nbody_limit: 64Mi\n").unwrap();
+    let settings: PrometheusSettings = serde_saphyr::from_str("url: http://prom:9090\ntimeout: 30s\nbody_limit: 64Mi\n").unwrap();
     assert_eq!((settings.timeout, settings.body_limit), (Span::from_secs(30), Bytes(64 << 20)));
-    assert!(serde_saphyr::from_str::<ClientSettings>("url: http://prom:9090\ntimeuot: 30s\n").is_err());
+    assert!(serde_saphyr::from_str::<PrometheusSettings>("url: http://prom:9090\ntimeuot: 30s\n").is_err());
 }

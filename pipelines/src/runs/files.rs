@@ -8,10 +8,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use arrow::json::ArrayWriter;
 use bellwether_embeddings::Redactor;
+use bellwether_lake::rows::objects;
 use bellwether_model::time::Timestamp;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -66,7 +65,7 @@ pub enum FileError {
 
 /// Reads all runs of a file. CPU-bound: call it from a blocking thread.
 pub fn read(path: &Path, redactor: &Redactor, recorded_at: Timestamp) -> Result<Pulled, FileError> {
-    let source = format!("file:{}", path.display());
+    let source = source(path);
     let origin = Origin { source: &source, redactor, recorded_at };
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     match extension.as_str() {
@@ -76,6 +75,11 @@ pub fn read(path: &Path, redactor: &Redactor, recorded_at: Timestamp) -> Result<
         "parquet" => parquet(path, &origin),
         _ => Err(FileError::Unknown { path: path.to_owned() }),
     }
+}
+
+/// The source's name in the ledger: the file's name alone, so that a file that was moved is the same source.
+pub fn source(path: &Path) -> String {
+    format!("file:{}", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn jsonl(path: &Path, origin: &Origin<'_>) -> std::io::Result<Pulled> {
@@ -139,7 +143,7 @@ fn parquet(path: &Path, origin: &Origin<'_>) -> Result<Pulled, FileError> {
     let mut pulled = Pulled::default();
     let mut number = 0;
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build).map_err(wrong)? {
-        for row in rows(&batch.map_err(column)?).map_err(column)? {
+        for row in objects(&batch.map_err(column)?).map_err(column)? {
             number += 1;
             origin.add(row, format!("{}, row {number}", path.display()), &mut pulled);
         }
@@ -147,22 +151,11 @@ fn parquet(path: &Path, origin: &Origin<'_>) -> Result<Pulled, FileError> {
     Ok(pulled)
 }
 
-fn rows(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowError> {
-    let mut writer = ArrayWriter::new(Vec::new());
-    writer.write(batch)?;
-    writer.finish()?;
-    let text = writer.into_inner();
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    serde_json::from_slice(&text).map_err(|e| ArrowError::JsonError(e.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{StringArray, TimestampMicrosecondArray};
+    use arrow::array::{RecordBatch, StringArray, TimestampMicrosecondArray};
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
     use super::*;
