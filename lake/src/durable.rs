@@ -111,10 +111,12 @@ pub(crate) fn make_folder(folder: &FsPath) -> io::Result<()> {
 }
 
 fn sync_folder(of: &FsPath) -> io::Result<()> {
-    match of.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    of.parent().map_or(Ok(()), sync)
+}
+
+/// Puts a file's content, or a folder's names, on the disk.
+pub(crate) fn sync(path: &FsPath) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 #[async_trait]

@@ -1,16 +1,15 @@
 //! The open ledger: appending rows and samples, and pinning snapshots.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow::array::RecordBatch;
 use bellwether_model::series::{Samples, Series};
-use bellwether_model::time::Timestamp;
 use object_store::{ObjectStoreExt, PutPayload};
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::block::Block;
 use crate::encode::{encode_rows, encode_samples};
 use crate::error::LakeError;
 use crate::file::{DataFile, FileStats, new_path};
@@ -61,9 +60,13 @@ impl Appended {
 impl Lake {
     /// Opens the ledger at a folder or URL; see [`Place::open`]. An empty place is an empty ledger; nothing is written yet.
     pub async fn open(location: &str, options: &BTreeMap<String, String>) -> Result<Self, LakeError> {
-        let place = Place::open(location, options)?;
+        Ok(Self::at(Place::open(location, options)?))
+    }
+
+    /// The ledger at an open place.
+    pub fn at(place: Place) -> Self {
         let tables = tables::ALL.iter().map(|def| (def.name, Mutex::new(Table::new(def)))).collect();
-        Ok(Self { place, tables, known: Mutex::default(), last_rank: AtomicI64::new(0) })
+        Self { place, tables, known: Mutex::default(), last_rank: AtomicI64::new(0) }
     }
 
     /// Where the ledger lies.
@@ -133,14 +136,21 @@ impl Lake {
         let sorted = compute(|| samples::sort(offered))?;
         self.add_series(&offered.series).await?;
         let mut files = Vec::new();
-        for (day, segments) in sorted.days() {
-            let bytes = compute(|| encode_samples(&segments)).map_err(|e| LakeError::store("a file of samples", e))?;
-            let stats = samples::stats(&segments);
-            files.push(self.write(&SAMPLES, bytes, stats, Some(day), None).await?);
+        if let Err(error) = self.write_days(&sorted, &mut files).await {
+            self.discard(&SAMPLES, files.iter().map(|(file, _)| file)).await;
+            return Err(error);
         }
         let mut open = self.table(&SAMPLES).await?;
         let version = self.commit(&mut open, files, lanes).await?;
         Ok(version.map_or(Appended::AlreadyThere, |version| Appended::Added { version, rows: sorted.rows() }))
+    }
+
+    async fn write_days(&self, sorted: &Block, files: &mut Vec<(DataFile, String)>) -> Result<(), LakeError> {
+        for (day, segments) in sorted.days() {
+            let bytes = compute(|| encode_samples(&segments)).map_err(|e| LakeError::store("a file of samples", e))?;
+            files.push(self.write(&SAMPLES, bytes, samples::stats(&segments), Some(day), None).await?);
+        }
+        Ok(())
     }
 
     /// Stores the series of a batch that are not stored yet.
@@ -188,25 +198,18 @@ impl Lake {
     async fn commit(&self, table: &mut Table, files: Vec<(DataFile, String)>, lanes: &[Lane]) -> Result<Option<i64>, LakeError> {
         let adds = files.iter().map(|(file, stats)| file.add(stats.clone(), true)).collect();
         let done = table.add(&self.place, adds, lanes).await;
-        if !matches!(done, Ok(Some(_))) {
-            self.discard(table.def, files.iter().map(|(file, _)| file), &done).await;
+        if self.place.is_settled(&done) {
+            self.discard(table.def, files.iter().map(|(file, _)| file)).await;
         }
         done
     }
 
-    /// Removes written files that no commit will ever name. After an error that leaves the outcome open they stay, for vacuum.
-    pub(crate) async fn discard<'f>(&self, table: &TableDef, files: impl Iterator<Item = &'f DataFile>, outcome: &Result<Option<i64>, LakeError>) {
-        if matches!(outcome, Ok(None) | Err(LakeError::Busy { .. })) || self.place.errors_are_final() {
-            for file in files {
-                // What cannot be removed now is invisible, and vacuum removes it later.
-                let _ = self.place.store.delete(&self.place.resolve(&format!("{}/{}", table.name, file.path))).await;
-            }
+    /// Removes written files that no commit will ever name.
+    pub(crate) async fn discard<'f>(&self, table: &TableDef, files: impl Iterator<Item = &'f DataFile>) {
+        for file in files {
+            // What cannot be removed now is invisible, and vacuum removes it later.
+            let _ = self.place.store.delete(&self.place.resolve(&format!("{}/{}", table.name, file.path))).await;
         }
-    }
-
-    /// Now, for file names and tombstones. Facts carry their own times.
-    pub(crate) fn now() -> Timestamp {
-        chrono::Utc::now().into()
     }
 
     pub(crate) fn tables(&self) -> impl Iterator<Item = (&'static TableDef, &Mutex<Table>)> {
@@ -222,8 +225,7 @@ pub(crate) fn compute<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// An `Arc` around an open ledger, which is how callers share it.
-pub type SharedLake = Arc<Lake>;
-
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::compute::concat_batches;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
-use deltalake_core::operations::vacuum::{VacuumBuilder, VacuumMode};
+use deltalake_core::operations::vacuum::{Clock, VacuumBuilder, VacuumMode};
+use deltalake_core::protocol::checkpoints::cleanup_expired_logs_for;
 use futures::TryStreamExt;
 use serde::Serialize;
 
@@ -19,6 +20,9 @@ use crate::scan::{SampleQuery, read_files, read_rows};
 use crate::schema::file_schema;
 use crate::table::removal;
 use crate::tables::{SAMPLES, TableDef};
+
+/// How long log entries stay behind a checkpoint: as long as any version may be asked for, and longer.
+const LOG_RETENTION: Span = Span::from_days(30);
 
 /// How upkeep is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,16 @@ pub struct Upkept {
     pub removed: usize,
 }
 
+/// A clock that stands still.
+#[derive(Debug)]
+struct At(Timestamp);
+
+impl Clock for At {
+    fn current_timestamp_millis(&self) -> i64 {
+        self.0.millis()
+    }
+}
+
 impl Lake {
     /// Compacts and vacuums every table.
     ///
@@ -56,19 +70,19 @@ impl Lake {
     /// that of equal samples only the newest stays. A crash loses no row.
     /// # Errors
     /// [`LakeError::Retention`] below 24 hours, before anything is done.
-    pub async fn maintain(&self, upkeep: Upkeep) -> Result<Upkept, LakeError> {
+    pub async fn maintain(&self, upkeep: Upkeep, now: Timestamp) -> Result<Upkept, LakeError> {
         if upkeep.retention < Span::from_hours(24) {
             return Err(LakeError::Retention { hours: upkeep.retention.secs() / 3_600 });
         }
         let mut done = Upkept::default();
         for (def, _) in self.tables() {
-            self.compact(def, upkeep.min_files, &mut done).await?;
-            done.removed += self.vacuum(def, upkeep.retention).await?;
+            self.compact(def, upkeep.min_files, now, &mut done).await?;
+            done.removed += self.vacuum(def, upkeep.retention, now).await?;
         }
         Ok(done)
     }
 
-    async fn compact(&self, def: &'static TableDef, min_files: usize, done: &mut Upkept) -> Result<(), LakeError> {
+    async fn compact(&self, def: &'static TableDef, min_files: usize, now: Timestamp, done: &mut Upkept) -> Result<(), LakeError> {
         let files = {
             let mut table = self.table(def).await?;
             table.refresh(self.place()).await?;
@@ -84,9 +98,9 @@ impl Lake {
             let new = if *def == SAMPLES { self.merge_samples(day, &old, rank).await? } else { self.merge_rows(def, &old, rank).await? };
             let mut table = self.table(def).await?;
             let adds = new.iter().map(|(file, stats)| file.add(stats.clone(), false)).collect();
-            let outcome = table.replace(self.place(), adds, old.iter().map(|f| removal(f, Self::now())).collect()).await;
-            if !matches!(outcome, Ok(Some(_))) {
-                self.discard(def, new.iter().map(|(file, _)| file), &outcome).await;
+            let outcome = table.replace(self.place(), adds, old.iter().map(|f| removal(f, now)).collect()).await;
+            if self.place().is_settled(&outcome) {
+                self.discard(def, new.iter().map(|(file, _)| file)).await;
             }
             if outcome?.is_some() {
                 done.merged += old.len();
@@ -120,7 +134,7 @@ impl Lake {
     }
 
     /// Removes files that no version younger than the retention needs, and files that no commit ever named.
-    async fn vacuum(&self, def: &'static TableDef, retention: Span) -> Result<usize, LakeError> {
+    async fn vacuum(&self, def: &'static TableDef, retention: Span, now: Timestamp) -> Result<usize, LakeError> {
         let mut table = self.table(def).await?;
         let Some(open) = table.open().cloned() else { return Ok(0) };
         let vacuum: VacuumBuilder = open.vacuum();
@@ -128,8 +142,13 @@ impl Lake {
             .with_retention_period(chrono::Duration::microseconds(retention.micros()))
             .with_enforce_retention_duration(false)
             .with_mode(VacuumMode::Full)
+            .with_clock(Arc::new(At(now)))
             .await
             .map_err(|e| LakeError::delta(def.name, e))?;
+        let log_cutoff = (now - LOG_RETENTION).millis();
+        if let Some(version) = open.version() {
+            cleanup_expired_logs_for(version, open.log_store().as_ref(), log_cutoff, None).await.map_err(|e| LakeError::delta(def.name, e))?;
+        }
         table.reopen(open);
         Ok(metrics.files_deleted.len())
     }

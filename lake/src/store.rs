@@ -14,7 +14,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ClientConfigKey, ObjectStore};
 use url::Url;
 
-use crate::durable::{DurableFolder, make_folder};
+use crate::durable::{DurableFolder, make_folder, sync};
 use crate::error::LakeError;
 
 /// An open place: the store of the whole folder tree or bucket, and the ledger's path in it.
@@ -78,9 +78,21 @@ impl Place {
         relative.split('/').filter(|part| !part.is_empty()).fold(self.path.clone(), |path, part| path.join(part))
     }
 
-    /// Whether an error of this store means for certain that nothing was written.
-    pub(crate) fn errors_are_final(&self) -> bool {
-        self.url.scheme() != "s3" && self.url.scheme() != "s3a"
+    /// Whether a commit with this outcome is known not to have landed, now and for good. A bucket's error leaves that open.
+    pub(crate) fn is_settled(&self, outcome: &Result<Option<i64>, LakeError>) -> bool {
+        match outcome {
+            Ok(landed) => landed.is_none(),
+            Err(LakeError::Busy { .. }) => true,
+            Err(_) => matches!(self.url.scheme(), "file" | "memory"),
+        }
+    }
+
+    /// Makes sure that a commit which was found to have landed is on the disk: its own error may have been that of the sync.
+    pub(crate) fn sync_log(&self, table: &str) -> Result<(), LakeError> {
+        match self.url.to_file_path() {
+            Ok(folder) if self.url.scheme() == "file" => sync(&folder.join(table).join("_delta_log")).map_err(|e| LakeError::store(format!("table {table}"), e)),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn log_store(&self, table: &str) -> Result<LogStoreRef, LakeError> {

@@ -181,7 +181,7 @@ impl Table {
 
     /// Adds written files to the table. `None` when another writer stored the batch of these lanes meanwhile.
     ///
-    /// The files stay in the store on an error; the caller removes them if [`may_still_land`] says that is safe.
+    /// The files stay in the store on an error; the caller removes them where [`Place::is_settled`] says that is safe.
     pub(crate) async fn add(&mut self, place: &Place, adds: Vec<Add>, lanes: &[Lane]) -> Result<Option<i64>, LakeError> {
         let partition_by = (!self.def.partition_by.is_empty()).then(|| self.def.partition_by.iter().map(|c| (*c).to_owned()).collect());
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None };
@@ -220,6 +220,7 @@ impl Table {
             }
             let files = self.files()?;
             if !paths.is_empty() && paths.iter().all(|p| files.iter().any(|f| &f.path == p)) {
+                place.sync_log(self.def.name)?;
                 return Ok(self.version());
             }
             if !lanes.is_empty() && self.standing(lanes).await? == Standing::Stored {

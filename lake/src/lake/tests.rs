@@ -5,9 +5,13 @@ use bellwether_model::series::Labels;
 use bellwether_model::time::{Span, TimeRange};
 use futures::TryStreamExt;
 
+use std::sync::Arc;
+
+use bellwether_model::time::Timestamp;
+
 use super::*;
 use crate::block::Block;
-use crate::maintain::Upkeep;
+use crate::maintain::{Upkeep, Upkept};
 use crate::scan::{self, SampleQuery};
 use crate::tables::LABELS;
 
@@ -135,7 +139,9 @@ async fn samples_come_back_in_order_once_and_with_the_newest_value() {
     assert_eq!(std::fs::read_dir(folder.path().join("samples")).unwrap().count(), 3, "two days and the log");
 
     let before = lake.snapshot().await.unwrap();
-    let done = lake.maintain(Upkeep { min_files: 2, ..Upkeep::default() }).await.unwrap();
+    let now: Timestamp = chrono::Utc::now().into();
+    let eager = Upkeep { min_files: 2, ..Upkeep::default() };
+    let done = lake.maintain(eager, now).await.unwrap();
     assert_eq!((done.duplicates, done.removed), (15, 0));
     assert_eq!(read(&lake, None, all()).await, block);
     let old: Vec<Block> = scan::samples(&before, SampleQuery { series: None, range: all() }).await.unwrap().try_collect().await.unwrap();
@@ -143,7 +149,13 @@ async fn samples_come_back_in_order_once_and_with_the_newest_value() {
     let replay = lake.snapshot_at(&before.versions()).await.unwrap();
     assert_eq!(replay.files(&SAMPLES), before.files(&SAMPLES));
     assert!(matches!(lake.snapshot_at(&BTreeMap::from([("samples".to_owned(), 999)])).await, Err(LakeError::NoVersion { version: 999, .. })));
-    assert!(matches!(lake.maintain(Upkeep { retention: Span::from_hours(23), ..Upkeep::default() }).await, Err(LakeError::Retention { hours: 23 })));
+
+    assert!(matches!(lake.maintain(Upkeep { retention: Span::from_hours(23), ..eager }, now).await, Err(LakeError::Retention { hours: 23 })));
+    assert_eq!(lake.maintain(eager, now + Span::from_days(6)).await.unwrap(), Upkept::default());
+    assert_eq!(lake.maintain(eager, now + Span::from_days(8)).await.unwrap().removed, done.merged);
+    assert_eq!(read(&lake, None, all()).await, block);
+    assert!(lake.snapshot().await.unwrap().damaged_files().await.is_empty());
+    assert_eq!(before.damaged_files().await.len(), done.merged, "what was replaced eight days ago is gone");
 }
 
 #[tokio::test]
