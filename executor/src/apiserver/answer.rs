@@ -72,10 +72,23 @@ fn try_answer(server: &ApiServer, method: &Method, uri: &Uri, headers: &HeaderMa
                     return Err(ApiError::method_not_allowed());
                 }
                 if named.is_some() && named != namespace.as_deref() {
-                    return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+                    return Err(ApiError::bad_request(
+                        "the namespace of the provided object does not match the namespace sent on the request",
+                    ));
                 }
                 let key = Key::new(resource.kind, namespace.as_deref(), &name);
-                write(server, Write { resource, key, subresource: "", verb: Verb::Create, params: &params, writer: writer(&params, headers, ""), body })
+                write(
+                    server,
+                    Write {
+                        resource,
+                        key,
+                        subresource: "",
+                        verb: Verb::Create,
+                        params: &params,
+                        writer: writer(&params, headers, ""),
+                        body,
+                    },
+                )
             }
             _ => Err(ApiError::method_not_allowed()),
         },
@@ -189,7 +202,8 @@ fn perform(state: &mut State, write: &Write<'_>) -> Result<(u16, Value), ApiErro
             if !subresource.is_empty() {
                 existing()?;
             }
-            let config = if *subresource == "scale" { of_scale(resource, key, body) } else { own_part(resource, subresource, body.clone(), None) };
+            let config =
+                if *subresource == "scale" { of_scale(resource, key, body) } else { own_part(resource, subresource, body.clone(), None) };
             managed::apply(live.as_ref(), &config, writer, params.force).map_err(|c| ApiError::apply_conflicts(resource, &key.name, &c))?
         }
         Verb::Create => managed::update(None, own_part(resource, subresource, body.clone(), None), writer),
@@ -236,7 +250,9 @@ fn same_object(resource: &Resource, key: &Key, live: &Value, uid: &Value, versio
         return Err(ApiError::other_uid(resource, &key.name, uid, found));
     }
     match version.as_str() {
-        Some(version) if !version.is_empty() && live["metadata"]["resourceVersion"] != version => Err(ApiError::modified(resource, &key.name)),
+        Some(version) if !version.is_empty() && live["metadata"]["resourceVersion"] != version => {
+            Err(ApiError::modified(resource, &key.name))
+        }
         _ => Ok(()),
     }
 }
@@ -245,7 +261,10 @@ fn names_match(resource: &Resource, key: &Key, body: &Value) -> Result<(), ApiEr
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if text("/kind") != resource.kind || text("/apiVersion") != resource.api_version() {
         let found = format!("{}, Kind={}", text("/apiVersion"), text("/kind"));
-        return Err(ApiError::bad_request(format!("the API version and kind in the data ({found}) do not match those of {}", resource.qualified())));
+        return Err(ApiError::bad_request(format!(
+            "the API version and kind in the data ({found}) do not match those of {}",
+            resource.qualified()
+        )));
     }
     if key.name.is_empty() {
         return Err(ApiError::bad_request("name or generateName is required"));
@@ -298,7 +317,8 @@ fn of_scale(resource: &Resource, key: &Key, scale: &Value) -> Value {
 }
 
 fn list(state: &State, resource: &Resource, namespace: Option<&str>, params: &Params) -> Value {
-    let all = state.store.iter().filter(|(key, _)| key.kind == resource.kind && (namespace.is_none() || key.namespace.as_deref() == namespace));
+    let all =
+        state.store.iter().filter(|(key, _)| key.kind == resource.kind && (namespace.is_none() || key.namespace.as_deref() == namespace));
     let cursor = |key: &Key| format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name);
     let mut found: Vec<(&Key, &Value)> = all
         .filter(|(_, object)| params.selects(object))
@@ -329,9 +349,7 @@ fn resources_of(group_version: &str) -> Value {
     let verbs = json!(["create", "delete", "get", "list", "patch", "update", "watch"]);
     let mut listed = Vec::new();
     for r in RESOURCES.iter().filter(|r| r.api_version() == group_version) {
-        let entry = |name: String, kind: &str, verbs: &Value| {
-            json!({"name": name, "singularName": r.kind.to_lowercase(), "namespaced": r.namespaced, "kind": kind, "verbs": verbs})
-        };
+        let entry = |name: String, kind: &str, verbs: &Value| json!({"name": name, "singularName": r.kind.to_lowercase(), "namespaced": r.namespaced, "kind": kind, "verbs": verbs});
         listed.push(entry(r.plural.to_owned(), r.kind, &verbs));
         if r.status {
             listed.push(entry(format!("{}/status", r.plural), r.kind, &json!(["get", "patch", "update"])));

@@ -116,7 +116,8 @@ impl ApiServer {
         let (resource, key) = named(object)?;
         let mut state = self.lock();
         let writer = Writer { manager: manager.to_owned(), subresource: "", time: state.now.to_string() };
-        let merged = managed::apply(state.store.get(&key), object, &writer, true).map_err(|c| ApiError::apply_conflicts(resource, &key.name, &c))?;
+        let merged =
+            managed::apply(state.store.get(&key), object, &writer, true).map_err(|c| ApiError::apply_conflicts(resource, &key.name, &c))?;
         self.put(&mut state, resource, key, merged)
     }
 
@@ -166,8 +167,8 @@ impl ApiServer {
 fn named(object: &Value) -> Result<(&'static Resource, Key), ApiError> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let (api_version, kind) = (text("/apiVersion").unwrap_or_default(), text("/kind").unwrap_or_default());
-    let resource =
-        Resource::of_kind(api_version, kind).ok_or_else(|| ApiError::bad_request(format!("no kind {kind:?} is registered for version {api_version:?}")))?;
+    let resource = Resource::of_kind(api_version, kind)
+        .ok_or_else(|| ApiError::bad_request(format!("no kind {kind:?} is registered for version {api_version:?}")))?;
     let name = text("/metadata/name").ok_or_else(|| ApiError::bad_request("metadata.name is required"))?;
     let namespace = resource.namespaced.then(|| text("/metadata/namespace").unwrap_or("default"));
     Ok((resource, Key::new(resource.kind, namespace, name)))

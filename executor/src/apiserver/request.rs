@@ -113,7 +113,8 @@ impl Params {
 
     /// Who writes: the parameter, or the product in the user agent.
     pub(crate) fn manager(&self, headers: &http::HeaderMap) -> String {
-        let agent = || headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).and_then(|v| v.split('/').next()).map(str::to_owned);
+        let agent =
+            || headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).and_then(|v| v.split('/').next()).map(str::to_owned);
         self.field_manager.clone().or_else(agent).filter(|m| !m.is_empty()).unwrap_or_else(|| "unknown".into())
     }
 }
@@ -129,7 +130,11 @@ pub(crate) struct Requirement {
 impl Requirement {
     fn parse(text: &str) -> Vec<Self> {
         let terms = text.split(',').map(str::trim).filter(|t| !t.is_empty());
-        let new = |name: &str, value: Option<&str>, negated| Self { name: name.trim().to_owned(), value: value.map(|v| v.trim().to_owned()), negated };
+        let new = |name: &str, value: Option<&str>, negated| Self {
+            name: name.trim().to_owned(),
+            value: value.map(|v| v.trim().to_owned()),
+            negated,
+        };
         terms
             .map(|term| {
                 if let Some((name, value)) = term.split_once("!=") {

@@ -58,7 +58,17 @@ pub static RESOURCES: [Resource; 5] = [
         built_in: false,
         problems: node_pool,
     },
-    Resource { group: "", version: "v1", plural: "nodes", kind: "Node", namespaced: false, status: true, scale: false, built_in: true, problems: node },
+    Resource {
+        group: "",
+        version: "v1",
+        plural: "nodes",
+        kind: "Node",
+        namespaced: false,
+        status: true,
+        scale: false,
+        built_in: true,
+        problems: node,
+    },
     Resource {
         group: "",
         version: "v1",
@@ -125,12 +135,16 @@ fn inference_service(object: &Value) -> Vec<Problem> {
         && max > 0
         && min > max
     {
-        problems.push(problem("spec.predictor.minReplicas", format!("Invalid value: {min}: MinReplicas cannot be greater than MaxReplicas ({max})")));
+        problems.push(problem(
+            "spec.predictor.minReplicas",
+            format!("Invalid value: {min}: MinReplicas cannot be greater than MaxReplicas ({max})"),
+        ));
     }
     if let Some(percent) = count(object, "/spec/predictor/canaryTrafficPercent", &mut problems)
         && percent > 100
     {
-        problems.push(problem("spec.predictor.canaryTrafficPercent", format!("Invalid value: {percent}: must be less than or equal to 100")));
+        problems
+            .push(problem("spec.predictor.canaryTrafficPercent", format!("Invalid value: {percent}: must be less than or equal to 100")));
     }
     problems
 }
@@ -148,7 +162,10 @@ fn node_pool(object: &Value) -> Vec<Problem> {
                     if digits.parse::<f64>().is_ok_and(|n| n >= 0.0) {
                         continue;
                     }
-                    problems.push(problem(&format!("spec.limits[{name}]"), format!("Invalid value: {text:?}: must be a quantity of at least 0")));
+                    problems.push(problem(
+                        &format!("spec.limits[{name}]"),
+                        format!("Invalid value: {text:?}: must be a quantity of at least 0"),
+                    ));
                 }
             }
         }

@@ -72,7 +72,9 @@ where
             Ok(match answer {
                 Answer::Json(code, body) => json_reply(code, body.to_string()),
                 Answer::Text(text) => reply(200, "text/plain", whole(text)),
-                Answer::Lost => reply(200, "application/json", UnsyncBoxBody::new(StreamBody::new(futures::stream::iter([Err(ReplyLost)])))),
+                Answer::Lost => {
+                    reply(200, "application/json", UnsyncBoxBody::new(StreamBody::new(futures::stream::iter([Err(ReplyLost)]))))
+                }
                 Answer::Watch(watch) => match watch_events(server, watch) {
                     Ok(events) => reply(200, "application/json", UnsyncBoxBody::new(StreamBody::new(events))),
                     Err(e) => json_reply(e.code, e.body().to_string()),
@@ -144,7 +146,10 @@ fn watch_events(server: ApiServer, watch: Watch) -> Result<Frames, ApiError> {
                 // One bookmark before the end, so that the client can go on from here.
                 f.watch.params.bookmarks = false;
                 let meta = json!({"resourceVersion": f.seen.to_string()});
-                lines = line("BOOKMARK", &json!({"kind": f.watch.resource.kind, "apiVersion": f.watch.resource.api_version(), "metadata": meta}));
+                lines = line(
+                    "BOOKMARK",
+                    &json!({"kind": f.watch.resource.kind, "apiVersion": f.watch.resource.api_version(), "metadata": meta}),
+                );
             }
         }
         Some((Ok(Frame::data(Bytes::from(lines))), f))

@@ -48,11 +48,13 @@ impl ApiError {
     }
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
-        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified())).about(resource, name)
+        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified()))
+            .about(resource, name)
     }
     pub(crate) fn other_uid(resource: &Resource, name: &str, wanted: &str, found: &str) -> Self {
         let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
-        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified())).about(resource, name)
+        Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified()))
+            .about(resource, name)
     }
     pub(crate) fn apply_conflicts(resource: &Resource, name: &str, conflicts: &[Conflict]) -> Self {
         let causes: Vec<Value> = conflicts
@@ -74,7 +76,8 @@ impl ApiError {
             })
             .collect();
         let plural = if conflicts.len() == 1 { "" } else { "s" };
-        let mut e = Self::new(409, "Conflict", format!("Apply failed with {} conflict{plural}: {}", conflicts.len(), listed.join("\n"))).about(resource, name);
+        let mut e = Self::new(409, "Conflict", format!("Apply failed with {} conflict{plural}: {}", conflicts.len(), listed.join("\n")))
+            .about(resource, name);
         e.details["causes"] = Value::Array(causes);
         e
     }
@@ -96,7 +99,10 @@ impl ApiError {
     }
     pub(crate) fn injected(code: u16) -> Self {
         match code {
-            429 => Self { details: json!({"retryAfterSeconds": 1}), ..Self::new(429, "TooManyRequests", "too many requests, please try again later") },
+            429 => Self {
+                details: json!({"retryAfterSeconds": 1}),
+                ..Self::new(429, "TooManyRequests", "too many requests, please try again later")
+            },
             503 => Self::new(503, "ServiceUnavailable", "the server is currently unable to handle the request"),
             504 => Self::new(504, "Timeout", "the request timed out"),
             code => Self::new(code, "InternalError", "an error on the server has prevented the request from succeeding"),

@@ -4,8 +4,8 @@ use bellwether_model::time::Timestamp;
 use futures::TryStreamExt;
 use kube::Api;
 use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions, WatchEvent,
-    WatchParams,
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
+    WatchEvent, WatchParams,
 };
 use serde_json::{Value, json};
 
@@ -57,7 +57,8 @@ async fn objects_are_made_read_changed_and_deleted() {
     let stale = refusal(api.replace("iris", &PostParams::default(), &made).await.unwrap_err());
     assert_eq!((stale.code, stale.reason.as_str()), (409, "Conflict"));
 
-    let labelled = api.patch("iris", &PatchParams::default(), &Patch::Merge(json!({"metadata": {"labels": {"tier": "gold"}}}))).await.unwrap();
+    let labelled =
+        api.patch("iris", &PatchParams::default(), &Patch::Merge(json!({"metadata": {"labels": {"tier": "gold"}}}))).await.unwrap();
     assert_eq!(labelled.metadata.generation, Some(2), "labels are no specification");
     assert_eq!(labelled.metadata.labels.unwrap().len(), 2);
 
@@ -65,7 +66,8 @@ async fn objects_are_made_read_changed_and_deleted() {
     assert_eq!((listed.items.len(), listed.metadata.resource_version.as_deref()), (1, Some("3")));
     assert_eq!(api.list(&ListParams::default().labels("tier=silver")).await.unwrap().items.len(), 0);
 
-    let other = DeleteParams { preconditions: Some(Preconditions { uid: Some("another".into()), ..Default::default() }), ..Default::default() };
+    let other =
+        DeleteParams { preconditions: Some(Preconditions { uid: Some("another".into()), ..Default::default() }), ..Default::default() };
     assert_eq!(refusal(api.delete("iris", &other).await.unwrap_err()).code, 409);
     api.delete("iris", &DeleteParams::default()).await.unwrap();
     assert!(api.get_opt("iris").await.unwrap().is_none());
@@ -122,7 +124,9 @@ async fn preconditions_invalid_values_and_admission_refuse() {
         let status = refusal(api.patch("iris", &apply, &Patch::Apply(&object)).await.unwrap_err());
         assert_eq!((status.code, status.reason.as_str()), (code, reason), "{change}");
     }
-    server.inject(|f| f.admission = Some(Box::new(|o| (o["spec"]["predictor"]["maxReplicas"].as_i64() > Some(8)).then(|| "no more than 8".into()))));
+    server.inject(|f| {
+        f.admission = Some(Box::new(|o| (o["spec"]["predictor"]["maxReplicas"].as_i64() > Some(8)).then(|| "no more than 8".into())))
+    });
     let big = config(json!({"minReplicas": 1, "maxReplicas": 9}));
     let status = refusal(api.patch("iris", &apply.clone().dry_run(), &Patch::Apply(&big)).await.unwrap_err());
     assert_eq!(status.code, 403);
@@ -160,7 +164,10 @@ async fn scale_reads_and_writes_replicas_alone() {
     let object = server.get("Deployment", Some("ml"), "d").unwrap();
     assert_eq!(object["spec"], json!({"replicas": 5, "paused": true}));
     assert_eq!(object["metadata"]["generation"], 2);
-    assert_eq!(refusal(api.patch_scale("d", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": -1}}))).await.unwrap_err()).code, 422);
+    assert_eq!(
+        refusal(api.patch_scale("d", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": -1}}))).await.unwrap_err()).code,
+        422
+    );
 }
 
 #[tokio::test]

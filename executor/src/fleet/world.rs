@@ -26,7 +26,8 @@ const POOL: &str = include_str!("world/pool.yaml");
 /// Every file, as path and text, sorted by path: `blueprints/<namespace>/<service>.yaml`, `blueprints/pools/<pool>.yaml`,
 /// `checks.yaml`, `playbooks/<id>.yaml`, `rules.yaml`.
 pub fn files(fleet: &Fleet) -> Vec<(String, String)> {
-    let mut files: Vec<(String, String)> = PLAYBOOKS.iter().map(|(id, text)| (format!("playbooks/{id}.yaml"), (*text).to_owned())).collect();
+    let mut files: Vec<(String, String)> =
+        PLAYBOOKS.iter().map(|(id, text)| (format!("playbooks/{id}.yaml"), (*text).to_owned())).collect();
     files.push(("checks.yaml".into(), CHECKS.into()));
     files.push(("rules.yaml".into(), RULES.into()));
     files.extend(blueprints(fleet.cast()));
