@@ -449,7 +449,7 @@ fn its_files_are_what_their_loaders_expect() {
             assert!(!value.is_null() && !text.contains("${"), "{path}");
         }
     }
-    assert_eq!((playbooks, files.len()), (12, 12 + 2 + 24 + 3));
+    assert_eq!((playbooks, files.len()), (12, 12 + 3 + 24 + 3));
     let rules: Value = serde_saphyr::from_str(&files.iter().find(|(p, _)| p == "rules.yaml").unwrap().1).unwrap();
     let metrics: Vec<&str> = rules.as_array().unwrap().iter().map(|r| r["metric"].as_str().unwrap()).collect();
     assert_eq!(metrics.len(), metrics::Metric::ALL.len());
