@@ -236,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn every_built_in_query_is_promql() {
+        let names = Names { namespace: Some("ml"), service: Some("iris"), pool: Some("gpu-a"), node: Some("gpu-3") };
+        let map = CheckMap::builtin();
+        let mut parsed = 0;
+        for name in map.names() {
+            for runtime in map.get(name).unwrap().runtimes.keys() {
+                let query = map.query(name, &[runtime], &names, Span::from_secs(300)).unwrap();
+                promql_parser::parser::parse(&query).unwrap_or_else(|e| panic!("{name} for {runtime}: {e}: {query}"));
+                parsed += 1;
+            }
+        }
+        assert!(parsed > 30, "{parsed}");
+    }
+
+    #[test]
     fn what_cannot_be_measured_is_an_error_with_a_hint() {
         let unmapped = query("latency_p59", &[], &iris()).unwrap_err();
         assert_eq!(unmapped.to_string(), "check latency_p59 is not mapped to a query");

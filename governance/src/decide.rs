@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_example_five_to_six_awaits_the_devops_team() {
+    fn five_to_six_over_a_maximum_of_five_awaits_the_devops_team() {
         let rules = governance_with(&IRIS.replace("max_replicas: 6", "max_replicas: 5"));
         let mut fleet = inventory();
         fleet.endpoints[0].max_replicas = Replicas(4);

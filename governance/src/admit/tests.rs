@@ -45,6 +45,7 @@ fn an_allowed_auto_plan_runs_by_its_owners_word() {
     let (rules, plan) = iris("scale-out");
     let admitted = ask(&rules, &plan, standing(), &History::default()).unwrap();
     assert_eq!((admitted.plan(), admitted.approver().as_str(), admitted.passage()), (&plan, "ann@example.com", Passage::Normal));
+    assert_eq!(super::standing(&rules, &plan), Some(standing()));
     let stranger = ask(&rules, &plan, Authority::Standing { owner: "eve".into() }, &History::default()).unwrap_err();
     assert_eq!(stranger.to_string(), "the approval does not count: eve is not the owner of playbook scale-out");
 }
@@ -78,7 +79,8 @@ fn a_restricted_or_manual_plan_needs_an_approval_of_exactly_this_plan() {
 fn no_other_approval_counts() {
     let (rules, plan) = iris("scale-out");
     let other = sample_plan(&rules, "rollback-canary", "endpoint:ml/iris");
-    let table: [(&dyn Fn(&mut Approval), &str); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut Approval);
+    let table: [(Change<'_>, &str); 8] = [
         (&|a| a.plan_digest = Digest::ZERO, "it is of another plan"),
         (&|a| *a = approval(&other), "it is of another plan"),
         (&|a| a.approved = false, "ann@example.com rejected the plan"),
