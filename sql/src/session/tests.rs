@@ -109,7 +109,7 @@ async fn numbers(session: &Session, sql: &str) -> Vec<i64> {
 async fn an_empty_ledger_answers_every_view_with_nothing() {
     let (_folder, lake) = empty().await;
     let session = session(&lake, SessionOptions::as_of(at(1))).await;
-    for view in views::all(None) {
+    for view in views::all(None, &[]) {
         let (schema, batches) = session.query(&format!("SELECT * FROM {}", view.name), Limits::default()).await.unwrap_or_else(|e| panic!("{}: {e:?}", view.name));
         assert!(schema.fields().len() > 1 && batches.iter().all(|b| b.num_rows() == 0), "{}", view.name);
     }
@@ -261,4 +261,25 @@ async fn a_session_does_not_see_what_is_written_after_its_snapshot() {
     assert_eq!(session(&lake, SessionOptions::at(at(100))).await.evidence().await.unwrap().labels, [label(2)]);
     assert_eq!(session(&lake, SessionOptions::as_of(at(1))).await.evidence().await.unwrap().labels, [label(1)]);
     assert_eq!(numbers(&pinned, "SELECT CAST(extract(epoch FROM now()) AS BIGINT) AS n").await, [100]);
+}
+
+#[tokio::test]
+async fn every_view_can_be_planned_and_evidence_means_what_the_views_mean() {
+    let (_folder, lake) = empty().await;
+    with_samples(&lake).await;
+    let transitions: Vec<_> = (0..40)
+        .map(|i| Signal { opened_at: at(i % 7), recorded_at: at(100 + i / 10), ..signal(&format!("sig-{}", i % 6), if i % 5 == 0 { SignalState::Closed } else { SignalState::Worsened }, 10 + i, if i % 4 == 0 { "open" } else { "done" }) })
+        .collect();
+    for part in transitions.chunks(13) {
+        lake.append_rows(&SIGNALS, part, &[]).await.unwrap();
+    }
+    lake.append_rows(&ROUNDS, &[round("done", 30), round("late", 31)], &[]).await.unwrap();
+    for horizon in [None, Some(at(29)), Some(at(30)), Some(at(35))] {
+        let session = session(&lake, SessionOptions { as_of: horizon, ..SessionOptions::at(at(1_000)) }).await;
+        let from_views: Vec<Signal> = session.rows("SELECT * FROM signals_current WHERE state <> 'closed' ORDER BY opened_at, signal_id").await.unwrap();
+        assert_eq!(session.evidence().await.unwrap().open_signals, from_views, "{horizon:?}");
+        for view in views::all(horizon, &[0, 1]) {
+            session.rows::<serde_json::Value>(&format!("SELECT * FROM {} LIMIT 1", view.name)).await.unwrap_or_else(|e| panic!("{}: {e:?}", view.name));
+        }
+    }
 }
