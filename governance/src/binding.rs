@@ -1,22 +1,21 @@
 //! Which blueprint governs which object: the `services:` section, and the whole rule set that follows from it.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use bellwether_model::digest::Digest;
 use bellwether_model::id::{EndpointId, PlaybookId, PoolName, ServiceName};
 use bellwether_model::incident::Incident;
 use bellwether_model::inventory::{Entity, Inventory};
 use bellwether_model::recommendation::Exclusion;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::blueprint::{Blueprint, Draft};
 use crate::checks::{CheckError, CheckMap, NODE, NODE_POOL};
+use crate::object::{ObjectName, is_name};
 use crate::playbook::LoadedPlaybook;
 use crate::target::{self, Target};
 use crate::template::Names;
-use crate::yaml::{LoadError, LoadErrors, Place, nearest, suggestion};
+use crate::yaml::{LoadError, LoadErrors, Place, suggestion};
 
 /// One entry of `services:`, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,70 +31,6 @@ pub struct Binding {
     /// Serving runtime under which checks are looked up; by default what the inventory saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-}
-
-/// An object as bindings name it: `InferenceService/iris` or `NodePool/gpu-us-east`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ObjectName {
-    /// A model endpoint.
-    InferenceService(String),
-    /// A GPU pool, with its nodes.
-    NodePool(String),
-}
-
-/// The text names no object that can be governed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an object; write InferenceService/name or NodePool/name{near}")]
-pub struct ParseObjectError {
-    text: String,
-    near: String,
-}
-
-impl FromStr for ObjectName {
-    type Err = ParseObjectError;
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        match s.split_once('/') {
-            Some(("InferenceService", name)) if is_name(name) => Ok(Self::InferenceService(name.to_owned())),
-            Some(("NodePool", name)) if is_name(name) => Ok(Self::NodePool(name.to_owned())),
-            other => {
-                let kind = other.map_or(s, |(kind, _)| kind);
-                let near = nearest(kind, ["InferenceService", "NodePool"]).filter(|k| *k != kind).map(|k| format!(" (did you mean {k}?)"));
-                Err(ParseObjectError { text: s.to_owned(), near: near.unwrap_or_default() })
-            }
-        }
-    }
-}
-
-/// Whether Kubernetes would take this as the name of an object. An empty name or a pattern is none: nothing here can
-/// stand for "all".
-fn is_name(name: &str) -> bool {
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    !name.is_empty()
-        && name.len() <= 253
-        && name.starts_with(edge)
-        && name.ends_with(edge)
-        && name.chars().all(|c| edge(c) || c == '-' || c == '.')
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InferenceService(name) => write!(f, "InferenceService/{name}"),
-            Self::NodePool(name) => write!(f, "NodePool/{name}"),
-        }
-    }
-}
-
-impl Serialize for ObjectName {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ObjectName {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 /// A governed service.
@@ -354,7 +289,7 @@ fn unmeasurable(service: &Service, checks: &CheckMap) -> Vec<LoadError> {
         let error = LoadError::new(place, format!("service {}: {e}", service.name));
         match e.hint() {
             Some(hint) => error.hint(hint),
-            None => error.hint("map it in checks.yaml"),
+            None => error,
         }
     };
     let mut found = Vec::new();
@@ -365,4 +300,89 @@ fn unmeasurable(service: &Service, checks: &CheckMap) -> Vec<LoadError> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{IRIS, governance, incident, inventory, parts};
+    use crate::{playbook, yaml};
+
+    fn errors(change: impl FnOnce(&mut Parts)) -> String {
+        let mut parts = parts(IRIS);
+        change(&mut parts);
+        Governance::assemble(parts).unwrap_err().to_string()
+    }
+
+    fn binding(text: &str) -> Binding {
+        yaml::parse("services.yaml", text).unwrap()
+    }
+
+    #[test]
+    fn entities_find_their_service() {
+        let rules = governance();
+        let service = |entity: &str| rules.service_of(&entity.parse().unwrap(), &inventory()).map(|s| s.name.to_string());
+        assert_eq!(service("endpoint:ml/iris").as_deref(), Some("iris"));
+        assert_eq!(service("pool:gpu-a").as_deref(), Some("gpu-a"));
+        assert_eq!(service("node:gpu-3").as_deref(), Some("gpu-a"));
+        for nobody in ["endpoint:ml/rose", "endpoint:other/iris", "node:gpu-9", "pool:gpu-b", "dataset:s3://raw:orders"] {
+            assert_eq!(service(nobody), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let swap = |name: &'static str, text: &'static str| move |p: &mut Parts| drop(p.services.insert(name.into(), binding(text)));
+        assert!(
+            errors(swap("rose", "{blueprint: irs, namespace: ml, object: InferenceService/rose}"))
+                .starts_with("services.rose: blueprint \"irs\" is not loaded\nhint: did you mean iris?")
+        );
+        assert_eq!(
+            errors(swap("rose", "{blueprint: iris, object: InferenceService/rose}")),
+            "services.rose: InferenceService/rose needs a namespace\nhint: namespace: ml"
+        );
+        assert_eq!(
+            errors(swap("zz", "{blueprint: iris, namespace: ml, object: InferenceService/iris}")),
+            "services.zz: InferenceService/iris is already bound to service iris"
+        );
+        let unmeasurable = errors(swap("gpu-b", "{blueprint: iris, object: NodePool/gpu-b}"));
+        assert!(
+            unmeasurable.contains("iris.yaml: service gpu-b: check latency_p95 for runtime default needs $namespace"),
+            "{unmeasurable}"
+        );
+        assert!(errors(|p| p.checks = CheckMap::default()).contains("service iris: check latency_p95 is not mapped to a query"));
+        let twice = errors(|p| p.playbooks.push(playbook::load("b.yaml", include_str!("../samples/playbooks/scale-out.yaml")).unwrap()));
+        assert_eq!(twice, "b.yaml: playbook scale-out is also in scale-out.yaml");
+        let unit = errors(|p| {
+            p.blueprints[0] =
+                Draft::parse("iris.yaml", &format!("{IRIS}\nverification: {{checks: [{{name: latency_p95, target: '< 5%'}}]}}")).unwrap()
+        });
+        assert_eq!(unit, "iris.yaml:27:53: service iris: check latency_p95 measures seconds, but its target is in a ratio");
+    }
+
+    #[test]
+    fn playbooks_that_do_not_apply_are_excluded_with_the_reason() {
+        let rules = governance();
+        let excluded = |root: &str| {
+            rules
+                .exclusions(&incident(root), &inventory())
+                .into_iter()
+                .map(|e| format!("{}: {}", e.playbook_id, e.reason))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            excluded("node:gpu-4"),
+            [
+                "cordon-node: !cordoned (cordoned = true) does not hold",
+                "delete-deployment: the incident names no endpoint",
+                "rollback-canary: the incident names no endpoint",
+                "scale-out: the incident names no endpoint",
+            ]
+        );
+        let mut both = incident("endpoint:ml/iris");
+        both.root = None;
+        both.entities.push("endpoint:ml/rose".parse().unwrap());
+        let reason = rules.exclusions(&both, &inventory()).into_iter().find(|e| e.playbook_id.as_str() == "scale-out").unwrap().reason;
+        assert_eq!(reason, "the incident names several and none stands out as its root: endpoint:ml/iris, endpoint:ml/rose");
+    }
 }

@@ -72,7 +72,7 @@ pub enum CheckError {
         variable: &'static str,
     },
     /// The blueprint's bound is in another unit than the measurement.
-    #[error("check {check} measures {measured:?}, but its target is in {wanted:?}")]
+    #[error("check {check} measures {}, but its target is in {}", in_words(*measured), in_words(*wanted))]
     Unit {
         /// The check.
         check: CheckName,
@@ -88,8 +88,20 @@ impl CheckError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unmapped { hint, .. } | Self::NoRuntime { hint, .. } => Some(hint.clone()),
-            Self::NoName { .. } | Self::Unit { .. } => None,
+            Self::NoName { .. } => Some("give this runtime a query of its own in checks.yaml".into()),
+            Self::Unit { .. } => None,
         }
+    }
+}
+
+const fn in_words(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Number => "a number",
+        Unit::Seconds => "seconds",
+        Unit::Ratio => "a ratio",
+        Unit::Bytes => "bytes",
+        Unit::PerSecond => "events a second",
+        Unit::UsdPerHour => "dollars an hour",
     }
 }
 
@@ -221,6 +233,21 @@ mod tests {
         let node = Names { node: Some("gpu-3"), pool: Some("gpu-a"), ..Names::default() };
         assert!(query("gpu_throttle_ratio", &[NODE, NODE_POOL], &node).unwrap().contains("node=\"gpu-3\""));
         assert!(query("pool_gpu_utilization", &[NODE, NODE_POOL], &node).unwrap().contains("\"gpu-a\""));
+    }
+
+    #[test]
+    fn every_built_in_query_is_promql() {
+        let names = Names { namespace: Some("ml"), service: Some("iris"), pool: Some("gpu-a"), node: Some("gpu-3") };
+        let map = CheckMap::builtin();
+        let mut parsed = 0;
+        for name in map.names() {
+            for runtime in map.get(name).unwrap().runtimes.keys() {
+                let query = map.query(name, &[runtime], &names, Span::from_secs(300)).unwrap();
+                promql_parser::parser::parse(&query).unwrap_or_else(|e| panic!("{name} for {runtime}: {e}: {query}"));
+                parsed += 1;
+            }
+        }
+        assert!(parsed > 30, "{parsed}");
     }
 
     #[test]

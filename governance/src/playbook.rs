@@ -60,6 +60,9 @@ const VERBS: &[(&str, &[&str])] = &[
     ("change_rbac", &[]),
 ];
 
+/// An action before its verb is known, every value with its place.
+type RawAction = Spanned<BTreeMap<String, Spanned<Value>>>;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -76,7 +79,7 @@ struct Raw {
     safety: Option<Spanned<Safety>>,
     #[serde(default)]
     preconditions: Vec<Spanned<String>>,
-    actions: Spanned<Vec<Spanned<BTreeMap<String, Spanned<Value>>>>>,
+    actions: Spanned<Vec<RawAction>>,
 }
 
 /// Reads a playbook. `file` is only a name for messages; the digest is over the bytes of `text`.
@@ -155,7 +158,7 @@ fn unattended_problem(safety: &Safety) -> Option<(&'static str, &'static str)> {
     None
 }
 
-fn action(file: &str, written: &Spanned<BTreeMap<String, Spanned<Value>>>, target: TargetKind) -> Result<Action, LoadError> {
+fn action(file: &str, written: &RawAction, target: TargetKind) -> Result<Action, LoadError> {
     let place = Place::of(file, written);
     let Some(verb) = written.value.get("verb") else {
         return Err(LoadError::new(place, "an action needs a verb").hint(format!("known: {}", verb_names())));

@@ -251,7 +251,7 @@ pub struct Rollback {
     pub trigger_on_critical_failure: bool,
 }
 
-/// Waits and limits of a service. Not in the source format: an optional section of our own.
+/// Waits and limits of a service: an optional section.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Safety {
     /// Least time between two operations; default 60 s.

@@ -51,7 +51,7 @@ fn the_22_requirements_are_read_each_with_its_place() {
 }
 
 #[test]
-fn the_source_format_becomes_quantities() {
+fn the_text_becomes_quantities() {
     let b = build(&[], SERVICE).unwrap();
     assert_eq!((b.spec.scaling.min_replicas.0, b.spec.scaling.max_replicas.0), (2, 10));
     assert_eq!(

@@ -11,6 +11,7 @@ mod patch;
 mod pin;
 mod rate_limit;
 mod safety_mode;
+mod scope;
 mod tier;
 
 use bellwether_model::decision::{Reason, Tier};
@@ -39,8 +40,16 @@ pub(crate) struct Case<'a> {
 type Rule = fn(&Case<'_>) -> Vec<Reason>;
 
 /// Rules on what may be done at all.
-const POLICY: [Rule; 7] =
-    [integrity::reasons, pin::reasons, patch::reasons, tier::reasons, blast_radius::reasons, confidence::reasons, safety_mode::reasons];
+const POLICY: [Rule; 8] = [
+    integrity::reasons,
+    pin::reasons,
+    scope::reasons,
+    patch::reasons,
+    tier::reasons,
+    blast_radius::reasons,
+    confidence::reasons,
+    safety_mode::reasons,
+];
 
 /// Rules on what may be done now.
 const LIMITS: [Rule; 3] = [cooldown::reasons, breaker::reasons, rate_limit::reasons];

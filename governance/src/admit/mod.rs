@@ -310,6 +310,12 @@ pub fn admit(
     Ok(Admitted { plan, authority, limits, safety, passage, at: now })
 }
 
+/// The standing approval of a plan's playbook, where it may run without a person.
+pub fn standing(governance: &Governance, plan: &Plan) -> Option<Authority> {
+    let loaded = governance.playbook(&plan.body.playbook_id).filter(|p| p.may_run_unattended())?;
+    Some(Authority::Standing { owner: Actor::new(loaded.owner()?) })
+}
+
 /// The playbook, when it and the blueprint are those that the plan rests on.
 fn in_force<'a>(case: &Case<'a>) -> Result<&'a LoadedPlaybook, Refusal> {
     let body = &case.plan.body;
@@ -384,3 +390,6 @@ fn words(reasons: &[Reason]) -> String {
 fn for_another(left: Span) -> String {
     if left == Span::ZERO { ", and one operation is already trying".to_owned() } else { format!(", for another {left}") }
 }
+
+#[cfg(test)]
+mod tests;
