@@ -12,11 +12,12 @@
 //! * [`drivers`] — reading and changing the cluster;
 //! * [`step()`] — carrying an execution on;
 //! * [`audit`] — the chain as lines for others to verify;
-//! * [`apiserver`] — a simulated Kubernetes API.
+//! * [`apiserver`] — a simulated Kubernetes API, and [`fleet`] — the simulated fleet behind it.
 
 pub mod apiserver;
 pub mod audit;
 pub mod drivers;
+pub mod fleet;
 pub mod journal;
 pub mod step;
 

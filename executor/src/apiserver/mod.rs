@@ -31,6 +31,7 @@ use serde_json::Value;
 pub use self::fault::Faults;
 pub use self::mutation::{Mutation, Verb};
 pub use self::serve::{ApiService, ReplyBody, ReplyLost};
+pub(crate) use self::serve::{json_reply, reply, whole};
 pub use self::status::ApiError;
 pub use self::store::{Event, EventType, Key};
 

@@ -158,7 +158,7 @@ impl Requirement {
     }
 }
 
-/// What a method does to an object or collection, given the content type of a patch.
+/// Whether a method writes.
 pub(crate) fn is_write(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
 }
@@ -170,7 +170,7 @@ pub(crate) fn pairs(text: &str) -> Vec<(String, String)> {
 }
 
 /// Undoes percent encoding; in forms a plus is a space. Bytes that are no UTF-8 become replacement characters.
-fn decode(text: &str, form: bool) -> String {
+pub(crate) fn decode(text: &str, form: bool) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut i = 0;

@@ -1,0 +1,1 @@
+//! The fleet as its users see it.
