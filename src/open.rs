@@ -6,16 +6,19 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use bellwether_detectors::rule::Rule;
 use bellwether_embeddings::Redactor;
 use bellwether_executor::{Cluster, Journal};
 use bellwether_governance::binding::{Governance, Parts};
 use bellwether_governance::blueprint::Draft;
 use bellwether_governance::checks::CheckMap;
 use bellwether_governance::playbook;
-use bellwether_governance::yaml::{LoadError, LoadErrors};
+use bellwether_governance::yaml::{self, LoadError, LoadErrors};
 use bellwether_lake::{Lake, LakeError};
+use bellwether_pipelines::ingest::{Metrics, Sources};
 use bellwether_pipelines::prometheus::Prometheus;
-use bellwether_pipelines::rules::{self, MetricRule};
+use bellwether_pipelines::rules::{self, MetricRule, packs};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use rand::TryRng as _;
 
 use crate::auth::{LOCAL_ISSUER, Verifier, local_public_key};
@@ -49,18 +52,60 @@ pub fn prometheus(config: &Config) -> Result<Prometheus, Failure> {
     let settings = config.prometheus.clone().ok_or_else(|| {
         Failure::config("no Prometheus is configured").hint("set `prometheus: {url: http://HOST:9090}`, or PROM_URL in the environment")
     })?;
-    Prometheus::new(settings).map_err(|e| Failure::of(Kind::Config, &e))
+    Prometheus::new(&settings).map_err(|e| Failure::of(Kind::Config, &e))
 }
 
 /// The cluster, where one is configured.
 pub async fn cluster(config: &Config) -> Result<Cluster, Failure> {
-    let Some(kubernetes) = &config.inventory.kubernetes else { return Ok(Cluster::None) };
-    kubernetes.connect().await.map_err(|e| Failure::of(Kind::Upstream, &e).hint("check `inventory.kubernetes` in the configuration, and the kubeconfig that it names"))
+    let Some(settings) = &config.kubernetes else { return Ok(Cluster::None) };
+    let failure = |e: &dyn std::error::Error| Failure::of(Kind::Config, e).hint("check `kubernetes` in the configuration, and the kubeconfig that it names");
+    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
+    let client_config = match &settings.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path).map_err(|e| failure(&e))?;
+            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| failure(&e))?
+        }
+        None if settings.context.is_some() => kube::Config::from_kubeconfig(&options).await.map_err(|e| failure(&e))?,
+        None => kube::Config::infer().await.map_err(|e| failure(&e))?,
+    };
+    Ok(Cluster::Kubernetes(kube::Client::try_from(client_config).map_err(|e| failure(&e))?))
 }
 
-/// The metric rules of the configuration: files and packs.
+/// The metric rules of the configuration: packs and files.
 pub fn rules(config: &Config) -> Result<Vec<MetricRule>, Failure> {
-    rules::load(&config.rules).map_err(|e| load_failure(e))
+    let Some(prometheus) = &config.prometheus else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for name in &prometheus.packs {
+        let pack = packs::named(name).ok_or_else(|| {
+            let known: Vec<&str> = packs::names().collect();
+            Failure::config(format!("there is no pack {name:?}")).hint(yaml::suggestion(name, known.iter().copied()))
+        })?;
+        all.extend(pack.rules);
+    }
+    all.extend(rules::load(&prometheus.rules).map_err(|e| Failure::of(Kind::Config, &e))?);
+    Ok(all)
+}
+
+/// How those metrics are judged.
+pub fn detection(metrics: &[MetricRule]) -> Result<Vec<Rule>, Failure> {
+    rules::detection(metrics).map_err(|e| Failure::of(Kind::Config, &e))
+}
+
+/// Everything that ingest pulls from.
+pub async fn sources(config: &Config, metrics: Vec<MetricRule>) -> Result<Sources, Failure> {
+    let prometheus = match &config.prometheus {
+        Some(settings) => Some(Metrics { client: prometheus(config)?, settings: settings.clone(), rules: metrics }),
+        None => None,
+    };
+    Ok(Sources {
+        prometheus,
+        postgres: config.runs.postgres.clone(),
+        run_files: config.runs.files.clone(),
+        lineage_files: config.lineage.files.clone(),
+        endpoints: config.endpoints.clone(),
+        pools: config.pools.clone(),
+        cluster: cluster(config).await?,
+    })
 }
 
 /// What is wrong with files that people wrote.
@@ -78,9 +123,9 @@ pub fn governance(config: &Config) -> Result<Governance, Failure> {
     if let Some(folder) = &settings.blueprints {
         let global = folder.join("global");
         if global.is_dir() {
-            parts.global = each_yaml(&global, &mut errors, |name, text| Draft::parse(name, text))?;
+            parts.global = each_yaml(&global, &mut errors, |name, text| Draft::parse(name, text).map_err(|e| LoadErrors(vec![e])))?;
         }
-        parts.blueprints = each_yaml(folder, &mut errors, |name, text| Draft::parse(name, text))?;
+        parts.blueprints = each_yaml(folder, &mut errors, |name, text| Draft::parse(name, text).map_err(|e| LoadErrors(vec![e])))?;
     }
     if let Some(folder) = &settings.playbooks {
         parts.playbooks = each_yaml(folder, &mut errors, playbook::load)?;
@@ -93,10 +138,10 @@ pub fn governance(config: &Config) -> Result<Governance, Failure> {
                 CheckMap::default()
             }
         },
-        None => CheckMap::built_in(),
+        None => CheckMap::builtin(),
     };
     // On a real cluster only pinned playbooks run.
-    let executes = config.act.mode == ActMode::Execute && config.inventory.kubernetes.is_some();
+    let executes = config.act.mode == ActMode::Execute && config.kubernetes.is_some();
     parts.pins = (executes || !settings.pins.is_empty()).then(|| settings.pins.clone());
     LoadErrors::check(errors).map_err(load_failure)?;
     Governance::assemble(parts).map_err(load_failure)

@@ -12,8 +12,7 @@
 //! * [`drivers`] — reading and changing the cluster;
 //! * [`step()`] — carrying an execution on;
 //! * [`audit`] — the chain as lines for others to verify;
-//! * [`apiserver`], [`fleet`] — a Kubernetes API in this process, and the simulated fleet behind it, for demonstrations,
-//!   shadow runs and tests.
+//! * [`apiserver`] — a simulated Kubernetes API, and [`fleet`] — the simulated fleet behind it.
 
 pub mod apiserver;
 pub mod audit;
@@ -22,6 +21,8 @@ pub mod fleet;
 pub mod journal;
 pub mod step;
 
-pub use drivers::{Cluster, DriverError, dry_run, inventory};
+pub use drivers::{Cluster, DriverError, DryRun, dry_run, inventory, observe};
+pub use journal::claim::ClaimError;
+pub use journal::transition::TransitionError;
 pub use journal::{Journal, StoreError};
 pub use step::{Next, Observations, StepError, step};

@@ -1,6 +1,7 @@
 //! The open ledger: appending rows and samples, and pinning snapshots.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arrow::array::RecordBatch;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::block::Block;
+use crate::cache::RowCache;
 use crate::encode::{encode_rows, encode_samples};
 use crate::error::LakeError;
 use crate::file::{DataFile, FileStats, new_path};
@@ -29,6 +31,7 @@ pub struct Lake {
     tables: BTreeMap<&'static str, Mutex<Table>>,
     known: Mutex<KnownSeries>,
     last_rank: AtomicI64,
+    cache: Arc<RowCache>,
 }
 
 /// What became of a batch.
@@ -66,7 +69,7 @@ impl Lake {
     /// The ledger at an open place.
     pub fn at(place: Place) -> Self {
         let tables = tables::ALL.iter().map(|def| (def.name, Mutex::new(Table::new(def)))).collect();
-        Self { place, tables, known: Mutex::default(), last_rank: AtomicI64::new(0) }
+        Self { place, tables, known: Mutex::default(), last_rank: AtomicI64::new(0), cache: Arc::default() }
     }
 
     /// Where the ledger lies.
@@ -210,6 +213,10 @@ impl Lake {
             // What cannot be removed now is invisible, and vacuum removes it later.
             let _ = self.place.store.delete(&self.place.resolve(&format!("{}/{}", table.name, file.path))).await;
         }
+    }
+
+    pub(crate) fn cache(&self) -> Arc<RowCache> {
+        self.cache.clone()
     }
 
     pub(crate) fn tables(&self) -> impl Iterator<Item = (&'static TableDef, &Mutex<Table>)> {

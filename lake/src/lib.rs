@@ -10,9 +10,10 @@
 //! * [`tables`] — what the ledger holds, one file a table; [`schema`] — the same for Arrow and Delta; [`rows`] — typed rows to batches and back;
 //! * [`store`], [`durable`] — where the ledger lies, and how a folder survives power loss; [`error`] — what can go wrong;
 //! * [`lake`] — open and append; [`table`] — commits; [`samples`], [`block`], [`encode`], [`file`], [`series`] — how measurements are laid out and who owns them;
-//! * [`snapshot`] — one pinned version of every table; [`scan`] — reading samples of a snapshot in order; [`maintain`], [`stat`] — compaction, vacuum, figures.
+//! * [`snapshot`] — one pinned version of every table; [`cache`] — rows kept in memory between snapshots; [`scan`] — reading samples of a snapshot in order; [`maintain`], [`stat`] — compaction, vacuum, figures.
 
 mod block;
+mod cache;
 pub mod durable;
 mod encode;
 pub mod error;
@@ -31,6 +32,7 @@ mod table;
 pub mod tables;
 
 pub use block::Block;
+pub use cache::FileRows;
 pub use error::LakeError;
 pub use lake::{Appended, Lake};
 pub use snapshot::Snapshot;

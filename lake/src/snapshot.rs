@@ -6,9 +6,11 @@ use std::sync::Arc;
 use deltalake_core::DeltaTable;
 use futures::future::try_join_all;
 
+use crate::cache::{FileRows, RowCache};
 use crate::error::LakeError;
 use crate::file::DataFile;
 use crate::lake::Lake;
+use crate::scan::read_rows;
 use crate::store::Place;
 use crate::table::list_files;
 use crate::tables::TableDef;
@@ -17,6 +19,7 @@ use crate::tables::TableDef;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     place: Place,
+    cache: Arc<RowCache>,
     tables: BTreeMap<&'static str, PinnedTable>,
 }
 
@@ -48,6 +51,19 @@ impl Snapshot {
     pub fn files(&self, def: &TableDef) -> Arc<Vec<Arc<DataFile>>> {
         self.table(def).map(|t| t.files.clone()).unwrap_or_default()
     }
+    /// The rows of a file, without the columns that partition its table; from memory where it was read before.
+    ///
+    /// # Errors
+    /// [`LakeError::Damaged`] when the file is missing or cut short.
+    pub async fn read(&self, def: &TableDef, file: &DataFile) -> Result<FileRows, LakeError> {
+        let path = format!("{}/{}", def.name, file.path);
+        if let Some(rows) = self.cache.get(&path) {
+            return Ok(rows);
+        }
+        let rows = Arc::new(read_rows(&self.place, def, file).await?);
+        self.cache.put(path, &rows);
+        Ok(rows)
+    }
     /// The version of every table that exists: what a round records, and what [`Lake::snapshot_at`] takes.
     pub fn versions(&self) -> BTreeMap<String, i64> {
         self.tables.values().map(|t| (t.def.name.to_owned(), t.version)).collect()
@@ -63,7 +79,7 @@ impl Lake {
             let Some(version) = table.version() else { return Ok::<_, LakeError>(None) };
             Ok(Some((def.name, PinnedTable { def, version, files: table.files()? })))
         }));
-        Ok(Snapshot { place: self.place().clone(), tables: pinned.await?.into_iter().flatten().collect() })
+        Ok(Snapshot { place: self.place().clone(), cache: self.cache(), tables: pinned.await?.into_iter().flatten().collect() })
     }
 
     /// The given version of every table, for a replay. A table that is not named did not exist.
@@ -81,7 +97,7 @@ impl Lake {
             };
             tables.insert(def.name, pinned);
         }
-        Ok(Snapshot { place: self.place().clone(), tables })
+        Ok(Snapshot { place: self.place().clone(), cache: self.cache(), tables })
     }
 
     async fn files_at(&self, def: &'static TableDef, version: i64) -> Result<Vec<Arc<DataFile>>, LakeError> {

@@ -11,6 +11,7 @@ mod metrics;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bellwether_embeddings::Redactor;
 use bellwether_executor::drivers::{Cluster, DriverError};
@@ -74,7 +75,7 @@ pub struct Ingest<'a> {
     /// Where rows go.
     pub lake: &'a Lake,
     /// What texts pass through on the way.
-    pub redactor: &'a Redactor,
+    pub redactor: &'a Arc<Redactor>,
     /// The present. Nothing later is asked for.
     pub now: Timestamp,
     /// Ask for the whole of this span again, whatever is stored; without it, carry on where the ledger ends.
@@ -243,6 +244,7 @@ impl Ingest<'_> {
         self.append(&REJECTS, source, &rejects, summary).await
     }
 }
+
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,33 @@
 //! Sources, and the rounds that compose ingest, judge and act.
+//!
+//! Everything that takes part of two crates below is composed here: what is pulled becomes rows, rows become conclusions,
+//! conclusions become executions, and executions become rows again.
+//!
+//! This crate deliberately does not know HTTP serving, the command line, or a terminal.
+//!
+//! Modules in reading order:
+//! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
+//! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
+//! * [`round`] — one pass of judging; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
+//! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
+//! * [`notify`] — telling people; [`schedule`] — when jobs are due.
 
+pub mod act;
 pub mod cost;
+pub mod history;
+pub mod ingest;
+pub mod inventory;
+pub mod judge;
 pub mod notify;
 pub mod openlineage;
 pub mod prometheus;
 pub mod pull;
+pub mod relay;
+pub mod round;
 pub mod rules;
 pub mod runs;
 pub mod schedule;
+pub mod stored;
 
 #[cfg(test)]
 mod test_server;

@@ -1,5 +1,6 @@
 //! Everything besides samples that judging rests on, as of one instant.
 
+use bellwether_lake::tables::{CHANGES, COLUMN_PROFILES, ENDPOINTS, EXECUTIONS, INCIDENTS, LABELS, NODES, OUTCOMES, POOLS, RUN_IO, RUNS, SIGNALS};
 use bellwether_model::dataset::{ColumnProfile, RunIo};
 use bellwether_model::execution::Execution;
 use bellwether_model::incident::Incident;
@@ -9,68 +10,69 @@ use bellwether_model::outcome::Outcome;
 use bellwether_model::run::Run;
 use bellwether_model::signal::Signal;
 use bellwether_model::time::Span;
-use serde::de::DeserializeOwned;
 
+use crate::current::{current, objects, open, since, typed};
 use crate::error::SqlError;
 use crate::session::Session;
 
 /// How far back changes count as possible causes.
-const CHANGES: Span = Span::from_hours(24);
+const CHANGES_BACK: Span = Span::from_hours(24);
 
 /// What is known besides samples. Lists are in a fixed order, so equal snapshots give equal evidence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
-    /// Which runs read and wrote which datasets: what the lineage graph is built from, with the endpoints.
+    /// Which runs read and wrote which datasets, in order of time: what the lineage graph is built from, with the endpoints.
     pub run_io: Vec<RunIo>,
-    /// Endpoints, pools and nodes: of each the newest state not after the horizon, or its first where it was first seen later.
+    /// Endpoints, pools and nodes by name: of each the newest state not after the horizon, or its first where it was first seen later.
     pub inventory: Inventory,
-    /// Incidents that have not ended, in their newest state.
+    /// Incidents that have not ended, in their newest state, in order of opening.
     pub open_incidents: Vec<Incident>,
-    /// Signals that have not ended, in their newest state.
+    /// Signals that have not ended, in their newest state, in order of opening.
     pub open_signals: Vec<Signal>,
-    /// Past runs in their newest state.
+    /// Past runs in their newest state, in order of last change.
     pub runs: Vec<Run>,
-    /// Verified effects of executions.
+    /// Verified effects of executions, in order of time.
     pub outcomes: Vec<Outcome>,
-    /// Executions in their newest state.
+    /// Executions in their newest state, in order of time.
     pub executions: Vec<Execution>,
-    /// Changes of the last 24 hours.
+    /// Changes of the last 24 hours, in order of time.
     pub changes: Vec<Change>,
-    /// What runs saw of columns.
+    /// What runs saw of columns, in order of time.
     pub column_profiles: Vec<ColumnProfile>,
-    /// What persons said of incidents and signals, the newest word on each.
+    /// What persons said of incidents and signals, the newest word on each, by subject.
     pub labels: Vec<Label>,
 }
 
 /// Collects the evidence that a session sees.
 pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
-    let since = (session.horizon() - CHANGES).micros();
-    Ok(Evidence {
-        run_io: session.rows("SELECT * FROM run_io_current ORDER BY event_time, run_id, flow, dataset_namespace, dataset_name").await?,
-        inventory: Inventory {
-            endpoints: objects(session, "endpoints", "endpoint").await?,
-            pools: objects(session, "pools", "pool").await?,
-            nodes: objects(session, "nodes", "node").await?,
-        },
-        open_incidents: session.rows("SELECT * FROM incidents_current WHERE state <> 'closed' ORDER BY opened_at, incident_id").await?,
-        open_signals: session.rows("SELECT * FROM signals_current WHERE state <> 'closed' ORDER BY opened_at, signal_id").await?,
-        runs: session.rows("SELECT * FROM runs_current ORDER BY updated_at, source, run_id").await?,
-        outcomes: session.rows("SELECT * FROM outcomes_current ORDER BY recorded_at, execution_id").await?,
-        executions: session.rows("SELECT * FROM executions_current ORDER BY recorded_at, execution_id").await?,
-        changes: session
-            .rows(&format!("SELECT * FROM changes_current WHERE at >= arrow_cast({since}, 'Timestamp(Microsecond, Some(\"UTC\"))') ORDER BY at, kind, entity, summary"))
-            .await?,
-        column_profiles: session.rows("SELECT * FROM column_profiles_current ORDER BY event_time, dataset_namespace, dataset_name, \"column\", event_id").await?,
-        labels: session.rows("SELECT * FROM labels_current ORDER BY subject_id").await?,
-    })
-}
-
-/// The state of each object at the horizon, or its first where it was first seen later.
-async fn objects<T: DeserializeOwned>(session: &Session, table: &str, key: &str) -> Result<Vec<T>, SqlError> {
-    let horizon = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", session.horizon().micros());
-    let order = format!("CASE WHEN recorded_at <= {horizon} THEN recorded_at END DESC NULLS LAST, recorded_at");
-    let ranked = format!("SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS age_rank FROM raw.{table}");
-    session.rows(&format!("SELECT * EXCEPT (age_rank) FROM ({ranked}) WHERE age_rank = 1 ORDER BY {key}")).await
+    let recently = session.horizon() - CHANGES_BACK;
+    let mut found = Evidence {
+        run_io: typed(&current(session, &RUN_IO).await?)?,
+        inventory: Inventory { endpoints: objects(session, &ENDPOINTS).await?, pools: objects(session, &POOLS).await?, nodes: objects(session, &NODES).await? },
+        open_incidents: typed(&open(&current(session, &INCIDENTS).await?, &INCIDENTS)?)?,
+        open_signals: typed(&open(&current(session, &SIGNALS).await?, &SIGNALS)?)?,
+        runs: typed(&current(session, &RUNS).await?)?,
+        outcomes: typed(&current(session, &OUTCOMES).await?)?,
+        executions: typed(&current(session, &EXECUTIONS).await?)?,
+        changes: typed(&since(&current(session, &CHANGES).await?, &CHANGES, recently)?)?,
+        column_profiles: typed(&current(session, &COLUMN_PROFILES).await?)?,
+        labels: typed(&current(session, &LABELS).await?)?,
+    };
+    found.run_io.sort_by(|a, b| (a.event_time, &a.run_id, a.flow, &a.dataset_namespace, &a.dataset_name).cmp(&(b.event_time, &b.run_id, b.flow, &b.dataset_namespace, &b.dataset_name)));
+    found.inventory.endpoints.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+    found.inventory.pools.sort_by(|a, b| a.pool.cmp(&b.pool));
+    found.inventory.nodes.sort_by(|a, b| a.node.cmp(&b.node));
+    found.open_incidents.sort_by(|a, b| (a.opened_at, &a.incident_id).cmp(&(b.opened_at, &b.incident_id)));
+    found.open_signals.sort_by(|a, b| (a.opened_at, &a.signal_id).cmp(&(b.opened_at, &b.signal_id)));
+    found.runs.sort_by(|a, b| (a.updated_at, &a.source, &a.run_id).cmp(&(b.updated_at, &b.source, &b.run_id)));
+    found.outcomes.sort_by(|a, b| (a.recorded_at, &a.execution_id).cmp(&(b.recorded_at, &b.execution_id)));
+    found.executions.sort_by(|a, b| (a.recorded_at, &a.execution_id).cmp(&(b.recorded_at, &b.execution_id)));
+    found.changes.sort_by(|a, b| (a.at, &a.kind, &a.entity, &a.summary).cmp(&(b.at, &b.kind, &b.entity, &b.summary)));
+    found.column_profiles.sort_by(|a, b| {
+        (a.event_time, &a.dataset_namespace, &a.dataset_name, &a.column, &a.event_id).cmp(&(b.event_time, &b.dataset_namespace, &b.dataset_name, &b.column, &b.event_id))
+    });
+    found.labels.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
+    Ok(found)
 }
 
 impl Session {

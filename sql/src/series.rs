@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use bellwether_lake::scan::read_rows;
 use bellwether_lake::tables::SERIES;
 use bellwether_lake::{LakeError, Snapshot};
 use bellwether_model::id::SeriesId;
@@ -14,8 +13,8 @@ use bellwether_model::series::{Labels, Series};
 pub(crate) async fn series(snapshot: &Snapshot, metrics: Option<&[String]>) -> Result<BTreeMap<i64, Series>, LakeError> {
     let mut all = BTreeMap::new();
     for file in snapshot.files(&SERIES).iter() {
-        for batch in read_rows(snapshot.place(), &SERIES, file).await? {
-            take(&batch, metrics, &mut all).ok_or_else(|| LakeError::Damaged {
+        for batch in snapshot.read(&SERIES, file).await?.iter() {
+            take(batch, metrics, &mut all).ok_or_else(|| LakeError::Damaged {
                 table: SERIES.name.to_owned(),
                 file: format!("{}/{}", SERIES.name, file.path),
                 source: "its columns are not those of series".into(),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use bellwether_lake::{Snapshot, rows, tables};
+use bellwether_lake::tables::{self, SAMPLES};
+use bellwether_lake::{Snapshot, rows};
 use bellwether_model::time::{Span, Timestamp};
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
-use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -18,8 +18,9 @@ use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::error::SqlError;
+use crate::functions;
 use crate::pinned::SnapshotTable;
-use crate::{functions, views};
+use crate::views::{self, Views};
 
 /// How a session sees the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +81,13 @@ impl Session {
         for def in tables::ALL {
             raw.register_table(def.name.to_owned(), Arc::new(SnapshotTable::new(snapshot, def))).map_err(SqlError::bug(def.name))?;
         }
-        let catalog = context.catalog("bellwether");
-        catalog.map(|c| c.register_schema("raw", raw)).transpose().map_err(SqlError::bug("raw"))?;
-        for view in views::all(options.as_of) {
-            let plan = context.state().create_logical_plan(&view.sql).await.map_err(SqlError::bug(&view.name))?;
-            context.register_table(view.name.as_str(), Arc::new(ViewTable::new(plan, Some(view.sql)))).map_err(SqlError::bug(&view.name))?;
+        let doubled = views::doubled_days(&snapshot.files(&SAMPLES));
+        // Weak, because the session owns its views.
+        let state = context.state_weak_ref();
+        let public = Arc::new(Views::new(views::all(options.as_of, &doubled), Box::new(move || state.upgrade().map(|s| s.read().clone()))));
+        if let Some(catalog) = context.catalog("bellwether") {
+            catalog.register_schema("raw", raw).map_err(SqlError::bug("raw"))?;
+            catalog.register_schema("public", public).map_err(SqlError::bug("public"))?;
         }
         Ok(Self { context, snapshot: snapshot.clone(), options })
     }

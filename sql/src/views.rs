@@ -4,8 +4,19 @@
 //! rows that a round concluded, those of finished rounds only. `<table>_current` has one row for each key, the newest.
 //! `raw.<table>` is everything in the snapshot, uncut, for looking into what went wrong.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bellwether_lake::file::{Bound, DataFile};
 use bellwether_lake::tables::{self, TableDef};
 use bellwether_model::time::Timestamp;
+
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
 
 use crate::pinned::WRITTEN_AT;
 
@@ -26,12 +37,31 @@ impl View {
     }
 }
 
-/// All views of a session, each after those it needs.
-pub fn all(as_of: Option<Timestamp>) -> Vec<View> {
-    // What counts first: the views of the newest rows and of the story are built on it.
+/// All views of a session. `doubled` are the days whose files of samples overlap, so that a sample may be in several.
+pub fn all(as_of: Option<Timestamp>, doubled: &[i32]) -> Vec<View> {
     let counted = tables::ALL.iter().map(|t| counted(t, as_of));
-    let current = tables::ALL.iter().map(|t| current(t));
+    let current = tables::ALL.iter().map(|t| if **t == tables::SAMPLES { current_samples(doubled) } else { current(t) });
     counted.chain(current).chain(story()).collect()
+}
+
+/// The days whose files of samples overlap in series and time.
+pub fn doubled_days(files: &[Arc<DataFile>]) -> Vec<i32> {
+    let mut days: BTreeMap<i32, Vec<&DataFile>> = BTreeMap::new();
+    for file in files {
+        days.entry(file.day.unwrap_or_default()).or_default().push(file);
+    }
+    let overlaps = |files: &[&DataFile]| files.iter().enumerate().any(|(i, a)| files[..i].iter().any(|b| ["series_id", "ts"].iter().all(|c| meet(a, b, c))));
+    days.into_iter().filter(|(_, files)| overlaps(files)).map(|(day, _)| day).collect()
+}
+
+/// Whether a column of two files may share a value.
+fn meet(a: &DataFile, b: &DataFile, column: &str) -> bool {
+    let before = |low: &DataFile, high: &DataFile| match (low.stats.columns.get(column).and_then(|c| c.max.as_ref()), high.stats.columns.get(column).and_then(|c| c.min.as_ref())) {
+        (Some(Bound::Int(max)), Some(Bound::Int(min))) => max < min,
+        (Some(Bound::Time(max)), Some(Bound::Time(min))) => max < min,
+        _ => false,
+    };
+    !before(a, b) && !before(b, a)
 }
 
 /// What counts of a table, with columns that are useful in joins drawn out of its JSON.
@@ -71,12 +101,24 @@ fn drawn_out(table: &str) -> &'static [(&'static str, &'static str)] {
 }
 
 fn current(table: &TableDef) -> View {
-    let written_at: &[&str] = &[WRITTEN_AT];
-    let newest = if *table == tables::SAMPLES { written_at } else { table.newest };
     let key = quoted(table.key, "");
-    let order = if newest.is_empty() { key.clone() } else { quoted(newest, " DESC NULLS LAST") };
+    let order = if table.newest.is_empty() { key.clone() } else { quoted(table.newest, " DESC NULLS LAST") };
     let ranked = format!("SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS age_rank FROM {}", table.name);
     View::new(format!("{}_current", table.name), format!("SELECT * EXCEPT (age_rank) FROM ({ranked}) WHERE age_rank = 1"), format!("The newest row of {} for each {}.", table.name, table.key.join(", ")))
+}
+
+/// Each sample once. Only days whose files overlap are compared; all others are read as they are.
+fn current_samples(doubled: &[i32]) -> View {
+    let columns = "series_id, ts, value, day";
+    let all = format!("SELECT {columns} FROM samples");
+    let days = doubled.iter().map(|day| format!("DATE '{}'", Timestamp::from_secs(i64::from(*day) * 86_400).utc().format("%Y-%m-%d"))).collect::<Vec<_>>().join(", ");
+    let sql = if doubled.is_empty() {
+        all
+    } else {
+        let next = format!("SELECT {columns}, lead(ts) OVER (PARTITION BY day, series_id ORDER BY ts, {WRITTEN_AT}) AS next_ts FROM samples WHERE day IN ({days})");
+        format!("{all} WHERE day NOT IN ({days}) UNION ALL SELECT {columns} FROM ({next}) WHERE next_ts IS NULL OR next_ts <> ts")
+    };
+    View::new("samples_current", sql, "Each sample once, with the value that was written last.")
 }
 
 fn quoted(columns: &[&str], suffix: &str) -> String {
@@ -114,4 +156,43 @@ fn story() -> Vec<View> {
             "Samples with their metric name and labels, each once.",
         ),
     ]
+}
+
+/// Gives the state of the session that views belong to, while that session lives.
+pub(crate) type StateOf = Box<dyn Fn() -> Option<SessionState> + Send + Sync>;
+
+/// The views of a session as a schema. A view is planned when a query names it, so that opening a session costs little.
+pub(crate) struct Views {
+    views: BTreeMap<String, View>,
+    state: StateOf,
+}
+
+impl Views {
+    pub(crate) fn new(views: Vec<View>, state: StateOf) -> Self {
+        Self { views: views.into_iter().map(|v| (v.name.clone(), v)).collect(), state }
+    }
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.views.keys()).finish()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Views {
+    fn table_names(&self) -> Vec<String> {
+        self.views.keys().cloned().collect()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.views.contains_key(name)
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(view) = self.views.get(name) else { return Ok(None) };
+        let state = (self.state)().ok_or_else(|| DataFusionError::Internal("a view outlived its session".into()))?;
+        let plan = state.create_logical_plan(&view.sql).await?;
+        Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.clone())))))
+    }
 }

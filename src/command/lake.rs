@@ -27,7 +27,7 @@ pub async fn run(config: &Config, args: LakeArgs, output: Output) -> Result<(), 
             Ok(())
         }
         LakeCommand::Maintain => {
-            let done = lake.maintain(Upkeep::default()).await.map_err(|e| open::lake_failure(&e))?;
+            let done = lake.maintain(Upkeep::default(), crate::clock::now()).await.map_err(|e| open::lake_failure(&e))?;
             output::print(output, &done, || {
                 format!("merged {} files into {}, dropped {} duplicate samples, removed {} old files", done.merged, done.written, done.duplicates, done.removed)
             })

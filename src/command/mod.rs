@@ -48,6 +48,6 @@ async fn session(lake: &Lake, as_of: Option<Timestamp>) -> Result<Session, Failu
 
 /// A query's error in words.
 fn sql_failure(error: &SqlError) -> Failure {
-    let kind = if error.is_user() { Kind::User } else { Kind::Internal };
-    Failure { hint: error.hint().map(str::to_owned), ..Failure::of(kind, error) }
+    let kind = if error.is_users() { Kind::User } else { Kind::Internal };
+    Failure::of(kind, error)
 }

@@ -46,12 +46,11 @@ pub fn read(name: &str, text: &str, environment: impl Iterator<Item = (String, S
         return Ok(config);
     }
     overrides.sort();
-    let mut tree = serde_json::to_value(&config).map_err(|e| Failure::new(crate::failure::Kind::Internal, e.to_string()))?;
+    let mut tree: Value = if text.trim().is_empty() { Value::Object(serde_json::Map::new()) } else { yaml::parse(name, text).map_err(wrong)? };
     for (variable, value) in &overrides {
         let path: Vec<String> = match variable.as_str() {
             "PROM_URL" => vec!["prometheus".into(), "url".into()],
-            // Read where run history is pulled; it is no part of the tree, because it holds a password.
-            "POSTGRES_DSN" => continue,
+            "POSTGRES_DSN" => vec!["runs".into(), "postgres".into(), "dsn".into()],
             _ => variable[PREFIX.len()..].to_ascii_lowercase().split("__").map(str::to_owned).collect(),
         };
         let parsed: Value = yaml::parse(variable, value).unwrap_or_else(|_| Value::String(value.clone()));
@@ -97,15 +96,17 @@ impl Config {
                 at(path);
             }
         }
-        for rule in self.rules.iter_mut().filter(|r| !r.starts_with("pack:")) {
-            let mut path = PathBuf::from(&*rule);
-            at(&mut path);
-            *rule = path.display().to_string();
+        self.runs.files.iter_mut().for_each(at);
+        if let Some(path) = self.runs.postgres.as_mut().and_then(|p| p.dsn_file.as_mut()) {
+            at(path);
         }
-        self.runs.iter_mut().for_each(|r| r.rebase(folder));
-        self.inventory.rebase(folder);
+        if let Some(path) = self.kubernetes.as_mut().and_then(|k| k.kubeconfig.as_mut()) {
+            at(path);
+        }
         if let Some(prometheus) = &mut self.prometheus {
-            prometheus.rebase(folder);
+            prometheus.rules.iter_mut().for_each(at);
+            prometheus.bearer_token_file.iter_mut().for_each(at);
+            prometheus.basic_auth.iter_mut().for_each(|b| at(&mut b.password_file));
         }
     }
 }

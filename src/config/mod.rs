@@ -9,14 +9,15 @@ mod load;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bellwether_governance::binding::ServiceBinding;
+use bellwether_detectors::drift::DriftRule;
+use bellwether_governance::binding::Binding;
 use bellwether_model::digest::Digest;
 use bellwether_model::id::{PlaybookId, ServiceName};
 use bellwether_model::time::Span;
-use bellwether_pipelines::inventory::InventorySettings;
+use bellwether_pipelines::inventory::{EndpointSettings, PoolSettings};
 use bellwether_pipelines::notify::NotifySettings;
-use bellwether_pipelines::prometheus::ClientSettings;
-use bellwether_pipelines::runs::RunsSettings;
+use bellwether_pipelines::prometheus::PrometheusSettings;
+use bellwether_pipelines::runs::postgres::PostgresSettings;
 use bellwether_pipelines::schedule::Job;
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +33,18 @@ pub struct Config {
     pub lake: LakeConfig,
     /// Where the journal lies: approvals, executions, audit.
     pub journal: JournalConfig,
-    /// The Prometheus to read; none when only files are ingested.
-    pub prometheus: Option<ClientSettings>,
-    /// Rule files, and packs that come with the program as `pack:NAME`.
-    pub rules: Vec<String>,
+    /// The Prometheus to read, and what is asked of it; none when only files are ingested.
+    pub prometheus: Option<PrometheusSettings>,
     /// Where run history comes from.
-    pub runs: Vec<RunsSettings>,
+    pub runs: RunsConfig,
     /// Where lineage comes from, beside the API.
     pub lineage: LineageConfig,
-    /// Endpoints, pools and nodes: declared, or from Kubernetes.
-    pub inventory: InventorySettings,
+    /// The cluster to read, and to act on where `act.mode` says so.
+    pub kubernetes: Option<KubernetesConfig>,
+    /// Endpoints that no cluster tells of.
+    pub endpoints: Vec<EndpointSettings>,
+    /// Pools that no cluster tells of, or what a cluster does not say of them, such as the price.
+    pub pools: Vec<PoolSettings>,
     /// How rounds judge.
     pub judge: JudgeConfig,
     /// Blueprints, checks, playbooks and what they are bound to.
@@ -65,10 +68,11 @@ impl Default for Config {
             lake: LakeConfig::default(),
             journal: JournalConfig::default(),
             prometheus: None,
-            rules: Vec::new(),
-            runs: Vec::new(),
+            runs: RunsConfig::default(),
             lineage: LineageConfig::default(),
-            inventory: InventorySettings::default(),
+            kubernetes: None,
+            endpoints: Vec::new(),
+            pools: Vec::new(),
             judge: JudgeConfig::default(),
             governance: GovernanceConfig::default(),
             act: ActConfig::default(),
@@ -110,6 +114,26 @@ impl Default for JournalConfig {
     }
 }
 
+/// Where run history comes from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunsConfig {
+    /// A PostgreSQL table of past runs. `POSTGRES_DSN` in the environment alone is enough for the defaults.
+    pub postgres: Option<PostgresSettings>,
+    /// Files of past runs: JSONL, CSV or Parquet.
+    pub files: Vec<PathBuf>,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KubernetesConfig {
+    /// The kubeconfig; by default what kubectl would use, or the pod's service account.
+    pub kubeconfig: Option<PathBuf>,
+    /// Context in the kubeconfig; its current one by default.
+    pub context: Option<String>,
+}
+
 /// Where lineage comes from, beside the API.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -126,6 +150,8 @@ pub struct JudgeConfig {
     pub first_round: Span,
     /// Signals of related things that are closer in time than this are one incident. Default 30m.
     pub incident_gap: Span,
+    /// How columns of datasets are judged.
+    pub drift: DriftRule,
     /// How many playbooks are recommended at most. Default 3.
     pub top: usize,
     /// Seed of everything random. Default 0.
@@ -134,7 +160,7 @@ pub struct JudgeConfig {
 
 impl Default for JudgeConfig {
     fn default() -> Self {
-        Self { first_round: Span::from_days(7), incident_gap: Span::from_mins(30), top: 3, seed: 0 }
+        Self { first_round: Span::from_days(7), incident_gap: Span::from_mins(30), drift: DriftRule::default(), top: 3, seed: 0 }
     }
 }
 
@@ -149,7 +175,7 @@ pub struct GovernanceConfig {
     /// File that maps check names to PromQL for each serving runtime; the built-in map when absent.
     pub checks: Option<PathBuf>,
     /// Services: each binds a blueprint to an object of the cluster.
-    pub services: BTreeMap<ServiceName, ServiceBinding>,
+    pub services: BTreeMap<ServiceName, Binding>,
     /// SHA-256 of the playbooks that may run. Required on a real cluster.
     pub pins: BTreeMap<PlaybookId, Digest>,
 }

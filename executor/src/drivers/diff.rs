@@ -68,7 +68,8 @@ pub(crate) fn differences(before: &Value, after: &Value) -> Vec<FieldChange> {
     for path in paths {
         let (was, is) = (at(before, &path), at(after, &path));
         // A path that is a leaf on one side and an object on the other shows up through the object's own leaves.
-        if !same(was, is) && !was.as_object().is_some_and(|o| !o.is_empty()) && !is.as_object().is_some_and(|o| !o.is_empty()) {
+        let inner = [was, is].iter().any(|value| value.as_object().is_some_and(|fields| !fields.is_empty()));
+        if !inner && !same(was, is) {
             changes.push(FieldChange { field: dotted(&path), before: was.clone(), after: is.clone() });
         }
     }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 pub fn first_difference(live: &Value, defaults: &Value, fields: &Value) -> Option<String> {
     leaves(fields).into_iter().filter(|(_, wanted)| !wanted.is_object()).find_map(|(path, wanted)| {
         let found = at(live, &path);
-        (!same(found, &wanted) && !(found.is_null() && same(at(defaults, &path), &wanted)))
-            .then(|| format!("{} is {}, not {}", dotted(&path), shown(found), shown(&wanted)))
+        let stands = same(found, &wanted) || (found.is_null() && same(at(defaults, &path), &wanted));
+        (!stands).then(|| format!("{} is {}, not {}", dotted(&path), shown(found), shown(&wanted)))
     })
 }
 

@@ -82,3 +82,52 @@ pub(super) fn gpus(resources: Option<&Value>) -> f64 {
     let named = resources.and_then(Value::as_object).into_iter().flatten();
     named.filter(|(name, _)| name.ends_with("/gpu") || name.starts_with("nvidia.com/mig-")).filter_map(|(_, value)| quantity(value)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::id::{EndpointId, NodeName};
+    use serde_json::json;
+
+    use super::*;
+    use crate::apiserver::ApiServer;
+
+    #[tokio::test]
+    async fn the_fleet_is_read_as_the_cluster_has_it() {
+        let server = ApiServer::new(Timestamp::EPOCH);
+        for name in ["wine", "iris"] {
+            let object = json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": name, "namespace": "ml"},
+                "spec": {"predictor": {"minReplicas": 2, "maxReplicas": 4, "nodeSelector": {"pool": "gpu-a"}, "model": {"storageUri": "s3://models/iris/3"}}}});
+            server.apply("helm", &object).unwrap();
+        }
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "gpu-3", "labels": {"karpenter.sh/nodepool": "gpu-a"}}, "spec": {"unschedulable": true}});
+        server.apply("kubelet", &node).unwrap();
+        server.set_status("kubelet", "Node", None, "gpu-3", json!({"capacity": {"nvidia.com/gpu": "8"}})).unwrap();
+        let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "gpu-a"}, "spec": {"limits": {"nvidia.com/gpu": "16"}}});
+        server.apply("helm", &pool).unwrap();
+
+        let found = inventory(&Cluster::Kubernetes(server.client()), Timestamp::from_secs(7)).await.unwrap();
+        assert_eq!(found.endpoints.iter().map(|e| e.endpoint.name.as_str()).collect::<Vec<_>>(), ["iris", "wine"]);
+        let iris = found.endpoint(&EndpointId::new("ml", "iris")).unwrap();
+        assert!(!iris.uid.is_empty() && !iris.resource_version.is_empty() && iris.recorded_at == Timestamp::from_secs(7));
+        assert!(found.node(&NodeName::new("gpu-3")).unwrap().cordoned);
+        let pool = found.pool(&PoolName::new("gpu-a")).unwrap();
+        assert_eq!((pool.gpu_limit, pool.gpus), (Some(Replicas(16)), Replicas(8)), "without a status, its nodes' GPUs count");
+    }
+
+    #[tokio::test]
+    async fn kinds_that_the_cluster_lacks_are_empty_and_missing_rights_are_told() {
+        let client = |code: u16| {
+            let service = tower::service_fn(move |_: http::Request<kube::client::Body>| async move {
+                let status =
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "", "message": "no"});
+                let body = http_body_util::Full::new(bytes::Bytes::from(status.to_string()));
+                Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).expect("the parts are valid"))
+            });
+            Cluster::Kubernetes(kube::Client::new(service, "default"))
+        };
+        assert_eq!(inventory(&client(404), Timestamp::EPOCH).await.unwrap(), Inventory::default());
+        assert!(matches!(inventory(&client(403), Timestamp::EPOCH).await, Err(DriverError::Denied { .. })));
+        assert!(matches!(inventory(&client(503), Timestamp::EPOCH).await, Err(DriverError::Unreachable { .. })));
+        assert!(matches!(inventory(&Cluster::None, Timestamp::EPOCH).await, Err(DriverError::NoCluster)));
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bellwether_model::decision::{Approval, Decision};
 use bellwether_model::execution::{Execution, ExecutionState};
-use bellwether_model::id::{CheckName, ExecutionId};
+use bellwether_model::id::{CheckName, ExecutionId, PlanId};
 use bellwether_model::plan::Plan;
 use bellwether_model::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -53,6 +53,11 @@ pub struct Position {
     pub sequence: i64,
 }
 
+/// The id of the execution of a plan: the same for the same plan, everywhere.
+pub fn execution_id(plan: &Plan) -> ExecutionId {
+    ExecutionId::of(&[plan.plan_id.as_str(), &plan.digest.to_string()])
+}
+
 impl Record {
     /// Where it stands, for a compare-and-swap.
     pub fn position(&self) -> Position {
@@ -68,10 +73,18 @@ impl Journal {
 
     /// Every execution that has not ended, oldest first: what to go on with after a start.
     pub async fn open_executions(&self) -> Result<Vec<Record>, StoreError> {
-        let mut open = self.list(i64::MAX).await?;
-        open.retain(|record| !record.state.is_terminal());
-        open.reverse();
-        Ok(open)
+        let rows = sqlx::query(
+            "SELECT * FROM executions WHERE state NOT IN ('succeeded', 'rolled_back', 'failed', 'refused', 'needs_human') ORDER BY rowid",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(record).collect()
+    }
+
+    /// The execution of the plan of this id.
+    pub async fn of_plan(&self, plan: &PlanId) -> Result<Option<Record>, StoreError> {
+        let row = sqlx::query("SELECT * FROM executions WHERE plan_id = ?").bind(plan.as_str()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(record).transpose()
     }
 
     /// The newest executions, newest first, at most `limit`.

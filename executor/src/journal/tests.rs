@@ -256,6 +256,11 @@ async fn a_plan_is_suggested_once_and_only_intact() {
     assert!(matches!(journal.suggest(&tampered, &decision(&plan), NOW).await, Err(TransitionError::Tampered { .. })));
     assert!(journal.open_executions().await.unwrap().is_empty());
     assert_eq!(journal.list(10).await.unwrap().len(), 1);
+    assert_eq!(journal.of_plan(&plan.plan_id).await.unwrap().unwrap().execution_id, id);
+    for state in ExecutionState::ALL {
+        put(&journal, &id, state).await;
+        assert_eq!(journal.open_executions().await.unwrap().is_empty(), state.is_terminal(), "{state}");
+    }
 }
 
 #[tokio::test]

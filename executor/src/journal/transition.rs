@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use super::Journal;
 use super::audit::append;
 use super::history::ended;
-use super::record::{Position, Record, expect, fetch};
+use super::record::{Position, Record, execution_id, expect, fetch};
 use super::store::{StoreError, json as text};
 use crate::drivers::diff::DryRun;
 
@@ -103,7 +103,7 @@ impl Journal {
         if !plan.is_intact() {
             return Err(TransitionError::Tampered { plan_id: plan.plan_id.clone() });
         }
-        let id = ExecutionId::of(&[plan.plan_id.as_str(), &plan.digest.to_string()]);
+        let id = execution_id(plan);
         let mut tx = self.write().await?;
         if fetch(&mut tx, &id).await?.is_some() {
             return Ok(id);

@@ -3,7 +3,7 @@
 //! [`step`] never measures and never waits: it says which checks it needs and when, and its caller measures them and calls
 //! again. Called again after any crash, it goes on where the journal stands.
 //!
-//! Modules in reading order: [`send`] (executing), [`verify`] (judging), [`undo`] (rolling back).
+//! Modules in reading order: `send` (executing), `verify` (judging), `undo` (rolling back).
 
 mod send;
 #[cfg(test)]
@@ -51,9 +51,11 @@ pub enum Next {
         /// What.
         checks: Vec<PlannedCheck>,
     },
-    /// Steps that were not sent yet need admission, because nobody claimed the execution or the program was restarted since:
-    /// ask `governance::admit` and claim it, or roll it back.
+    /// It is approved and needs admission: ask `governance::admit`, then [`Journal::claim`].
     Admit,
+    /// The program was restarted before every step was sent, and those that were not need admission anew: ask
+    /// `governance::admit`, then [`Journal::claim_again`]; or, when it is refused, [`Journal::rollback`].
+    Readmit,
     /// Nothing more will happen.
     Done(ExecutionState),
 }

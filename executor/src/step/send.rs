@@ -32,7 +32,7 @@ pub(super) async fn go_on(journal: &Journal, cluster: &Cluster, record: &Record,
             Some(effect) if effect.settled == Some(Settled::Observed) => Sent::Observed,
             Some(effect) if effect.settled.is_some() => stop(journal, record, "a step was refused".into(), now).await?,
             Some(effect) => recover(journal, cluster, record, (effect, i, step), now).await?,
-            None if record.session.as_deref() != Some(journal.session()) => return Ok(Some(Next::Admit)),
+            None if record.session.as_deref() != Some(journal.session()) => return Ok(Some(Next::Readmit)),
             None => begin(journal, cluster, record, (i, step), now).await?,
         };
         match sent {

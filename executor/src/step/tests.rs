@@ -77,7 +77,7 @@ async fn drive(journal: &Journal, cluster: &Cluster, id: &ExecutionId, clock: &C
                 clock.set(at);
                 observed = measured(at, latency);
             }
-            Next::Admit => claim(journal, id, clock.get()).await,
+            Next::Admit | Next::Readmit => claim(journal, id, clock.get()).await,
             Next::Done(state) => return state,
         }
     }
@@ -268,7 +268,7 @@ async fn a_cluster_that_does_not_answer_is_tried_for_a_while() {
             match step(&journal, &cluster, &id, &measured(clock.get(), Some(0.1)), clock.get()).await.unwrap() {
                 Next::Wait { at } | Next::Measure { at, .. } => clock.set(at),
                 Next::Done(state) => break state,
-                Next::Admit => panic!("no restart"),
+                Next::Admit | Next::Readmit => panic!("no restart"),
             }
         };
         assert_eq!(reached, end);
@@ -336,6 +336,24 @@ async fn an_earlier_change_of_the_same_manager_survives() {
     let id = claimed(&journal, &narrow).await;
     assert_eq!(drive(&journal, &cluster, &id, &Cell::new(NOW), Some(0.1)).await, Succeeded);
     assert_eq!(bounds(&server), (3, 4), "maxReplicas is ours too, and was sent again");
+}
+
+#[tokio::test]
+async fn fields_that_were_left_to_their_defaults_are_left_to_them_again() {
+    let (scratch, server) = (Scratch::new(), ApiServer::new(NOW));
+    let object = json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "iris", "namespace": "ml"},
+        "spec": {"predictor": {"model": {"storageUri": "s3://models/iris/3"}}}});
+    server.apply("helm", &object).unwrap();
+    let cluster = Cluster::Kubernetes(server.client());
+    let mut body = plan("iris", iris(&server)["metadata"]["uid"].as_str().unwrap()).body;
+    // As a plan has it: the inventory reads absent bounds as what they mean.
+    body.steps[0].before = json!({"spec": {"predictor": {"minReplicas": 1, "maxReplicas": 0}}});
+    let plan = Plan::seal(body, "rnd-1".into(), NOW).unwrap();
+    let journal = scratch.open().await;
+    let id = claimed(&journal, &plan).await;
+    assert_eq!(drive(&journal, &cluster, &id, &Cell::new(NOW), Some(0.28)).await, RolledBack);
+    assert_eq!(effects(&server).len(), 2);
+    assert_eq!(iris(&server)["spec"], object["spec"]);
 }
 
 /// Lets a future run for some polls, then drops it, as a crash would. A write that was handed to the connection may still land.

@@ -1,7 +1,6 @@
 //! Stores that fail: what is stored stays whole, and what is stored once stays stored once.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;

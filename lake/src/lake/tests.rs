@@ -5,8 +5,6 @@ use bellwether_model::series::Labels;
 use bellwether_model::time::{Span, TimeRange};
 use futures::TryStreamExt;
 
-use std::sync::Arc;
-
 use bellwether_model::time::Timestamp;
 
 use super::*;

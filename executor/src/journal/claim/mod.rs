@@ -8,10 +8,13 @@ use bellwether_model::time::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection};
 
+#[cfg(test)]
+mod tests;
+
 use super::Journal;
 use super::audit::append;
 use super::history::{probe, read};
-use super::record::{Record, expect};
+use super::record::{Record, execution_id, expect};
 use super::store::{StoreError, json as text};
 use super::transition::{Move, OURSELVES, TransitionError, advance, fits};
 
@@ -59,19 +62,31 @@ impl Journal {
     /// Claims an admitted plan for this session: from now on [`crate::step()`] sends its steps.
     ///
     /// An execution that a person approved goes on from `approved`; one that runs by its playbook's standing approval goes on
-    /// from `dry_run`, and the owner is recorded as approver. One that another session claimed and did not finish sending is
-    /// taken over.
+    /// from `dry_run`, and the owner is recorded as approver.
     ///
     /// *Guarantees:* in one transaction that nobody writes beside, breaker, cooldown and rate are judged again on what was done
     /// up to now, the approval is compared with the journal's and its expiry with `now`, and intent and audit entry are
     /// written. Of many who claim at once, those succeed whom the limits permit one after the other. *Errors:* nothing was
     /// written.
     pub async fn claim(&self, admitted: &Admitted, now: Timestamp) -> Result<ExecutionId, ClaimError> {
+        self.gate(admitted, false, now).await
+    }
+
+    /// Takes over an execution that another session claimed and did not finish sending, admitted anew. From then on the other
+    /// session can send nothing for it. Otherwise as [`Journal::claim`].
+    pub async fn claim_again(&self, admitted: &Admitted, now: Timestamp) -> Result<ExecutionId, ClaimError> {
+        self.gate(admitted, true, now).await
+    }
+
+    async fn gate(&self, admitted: &Admitted, again: bool, now: Timestamp) -> Result<ExecutionId, ClaimError> {
         let plan = admitted.plan();
-        let id = ExecutionId::of(&[plan.plan_id.as_str(), &plan.digest.to_string()]);
+        let id = execution_id(plan);
         let service = &plan.body.service;
         let mut tx = self.write().await?;
         let mut record = expect(&mut tx, &id).await?;
+        if (record.state == ExecutionState::Executing) != again {
+            return Err(TransitionError::Illegal { execution_id: id, from: record.state, to: ExecutionState::Executing }.into());
+        }
         if let Some(other) = under_way(&mut tx, service, &id).await? {
             return Err(ClaimError::Busy { service: service.clone(), other });
         }
@@ -83,7 +98,7 @@ impl Journal {
                 stand(&mut tx, &record, owner, now).await?;
                 record = expect(&mut tx, &id).await?;
             }
-            // Taken over: the owner was recorded when it was first claimed.
+            // The owner was recorded when it was first claimed.
             Authority::Standing { owner } if record.approval.as_ref().is_some_and(|a| a.role == STANDING && a.approver == *owner) => {}
             Authority::Approval(_) | Authority::Standing { .. } => return Err(ClaimError::NotRecorded { execution_id: id }),
         }
