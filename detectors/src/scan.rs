@@ -13,7 +13,7 @@
 //! begins in the middle finds what one from the beginning finds.
 
 use bellwether_model::signal::{Signal, SignalState};
-use bellwether_model::time::Timestamp;
+use bellwether_model::time::{Span, Timestamp};
 
 use crate::band::{self, Band, Moments};
 use crate::bound;
@@ -34,12 +34,12 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// How a signal of this rule ended; `None` while it is open.
-    pub fn of(signal: &Signal, rule: &Rule) -> Option<Self> {
+    /// How a signal ended whose rule has this gap; `None` while it is open.
+    pub fn of(signal: &Signal, gap: Span) -> Option<Self> {
         let closed_at = signal.closed_at.filter(|_| signal.state == SignalState::Closed)?;
         Some(match closed_at {
             at if at <= signal.last_at => Self::Calm,
-            at if at.since(signal.last_at) < rule.gap => Self::NewNormal,
+            at if at.since(signal.last_at) < gap => Self::NewNormal,
             _ => Self::Gone,
         })
     }
@@ -153,7 +153,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
         let position = |t: i64| ts.partition_point(|x| *x < t);
         let mut quiet_until = i64::MIN;
         for signal in known {
-            let Some(ending) = Ending::of(signal, self.rule) else { continue };
+            let Some(ending) = Ending::of(signal, self.rule.gap) else { continue };
             let (opened, last) = (position(signal.opened_at.micros()), signal.last_at.micros());
             quiet_until = quiet_until.max(last);
             let kept_out_until = match ending {
