@@ -9,7 +9,7 @@ use crate::special::student_t_sf;
 pub const SCORE_CAP: f64 = 100.0;
 
 /// The largest magnitude that is taken as a measurement: its square is still a finite number.
-pub const LARGEST: f64 = 1e150;
+pub const LARGEST: f64 = 1e120;
 
 /// Mean and spread of the samples that a baseline holds.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -142,7 +142,11 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
             let (ts, values) = measurements(all_ts, all_values);
             let known = past.remove(&(rule.name.as_str(), method, series.series_id)).unwrap_or_default();
             let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
-            let counts = scan(rule, (&ts, &values), &known, span, &mut feeds, |seen| findings.signals.extend(row(rule, subject, &seen, at)));
+            let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut feeds, |seen| {
+                if !matches!(seen, Seen::Point { .. }) {
+                    findings.signals.extend(row(rule, subject, &seen, at));
+                }
+            });
             if counts.judged > 0 {
                 judged.insert(i);
                 findings.samples += counts.judged as u64;
@@ -164,7 +168,7 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         for key in absent {
             let known = past.remove(&key).unwrap_or_default();
             let Some(subject) = known.last().map(|s| s.subject.clone()) else { continue };
-            scan(rule, (&[], &[]), &known, span, &mut feeds, |seen| findings.signals.extend(row(rule, || subject.clone(), &seen, at)));
+            scan::<false, _>(rule, (&[], &[]), &known, span, &mut feeds, |seen| findings.signals.extend(row(rule, || subject.clone(), &seen, at)));
         }
     }
     findings.series = judged.len() as u64;

@@ -66,9 +66,23 @@ impl Decaying {
     }
 
     /// Moments of the samples before position `end` that are at most a lookback older than `t`, each weighted by its age.
-    /// `samples` is the effective number (Kish). Cheap when `t` and `end` rise from call to call.
-    #[inline]
+    /// `samples` is the effective number (Kish). `None` for too few.
     pub fn at(&mut self, past: &Past<'_>, t: i64, end: usize) -> Option<Moments> {
+        self.advance(past, t, end);
+        self.moments()
+    }
+
+    /// Whether `x` lies within the square root of `limit` standard deviations by a margin; false is no answer. Costs no division.
+    #[inline]
+    pub(crate) fn is_well_inside(&self, x: f64, limit: f64) -> bool {
+        let from_mean = x - self.mean;
+        let divisor = self.weight * self.weight - self.weight_squares;
+        self.n >= self.min_samples && from_mean * from_mean * divisor < 0.98 * limit * self.squares * self.weight
+    }
+
+    /// Moves the window. Cheap when `t` and `end` rise from call to call; otherwise it is read anew.
+    #[inline]
+    pub(crate) fn advance(&mut self, past: &Past<'_>, t: i64, end: usize) {
         let from = t.saturating_sub(self.lookback);
         if end < self.high || past.floor != self.floor {
             self.rebuild(past, from, end);
@@ -86,7 +100,6 @@ impl Decaying {
                 self.rebuild(past, from, end);
             }
         }
-        self.moments()
     }
 
     #[inline]
@@ -146,8 +159,9 @@ impl Decaying {
         }
     }
 
+    /// The moments where [`Self::advance`] came to.
     #[inline]
-    fn moments(&self) -> Option<Moments> {
+    pub(crate) fn moments(&self) -> Option<Moments> {
         if self.n < self.min_samples {
             return None;
         }

@@ -411,14 +411,14 @@ impl Rule {
             MethodSpec::Bound { above: None, below: None } => return Err(RuleError::NoBound),
             MethodSpec::Bound { above, below } => {
                 for (key, bound) in [("above", above), ("below", below)] {
-                    check(bound.is_none_or(|b| b.abs() <= 1e150), key, bound.unwrap_or(0.0).to_string(), "a finite number")?;
+                    check(bound.is_none_or(|b| b.abs() <= 1e120), key, bound.unwrap_or(0.0).to_string(), "a finite number")?;
                 }
                 if let (Some(above), Some(below)) = (above, below) {
                     check(below <= above, "below", below.to_string(), "at most above")?;
                 }
             }
         }
-        let share = |v: f64| (0.0..=1e150).contains(&v);
+        let share = |v: f64| (0.0..=1e120).contains(&v);
         check(share(self.min_deviation), "min_deviation", self.min_deviation.to_string(), "0 or more")?;
         check(share(self.min_ratio), "min_ratio", self.min_ratio.to_string(), "0 or more")?;
         check(self.min_samples >= 2, "min_samples", self.min_samples.to_string(), "at least 2")?;

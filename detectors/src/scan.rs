@@ -13,9 +13,9 @@
 //! begins in the middle finds what one from the beginning finds.
 
 use bellwether_model::signal::{Signal, SignalState};
-use bellwether_model::time::Timestamp;
+use bellwether_model::time::{Span, Timestamp};
 
-use crate::band::{self, Band};
+use crate::band::{self, Band, Moments};
 use crate::bound;
 use crate::ewma::Decaying;
 use crate::past::Past;
@@ -34,12 +34,12 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// How a signal of this rule ended; `None` while it is open.
-    pub fn of(signal: &Signal, rule: &Rule) -> Option<Self> {
+    /// How a signal ended whose rule has this gap; `None` while it is open.
+    pub fn of(signal: &Signal, gap: Span) -> Option<Self> {
         let closed_at = signal.closed_at.filter(|_| signal.state == SignalState::Closed)?;
         Some(match closed_at {
             at if at <= signal.last_at => Self::Calm,
-            at if at.since(signal.last_at) < rule.gap => Self::NewNormal,
+            at if at.since(signal.last_at) < gap => Self::NewNormal,
             _ => Self::Gone,
         })
     }
@@ -97,8 +97,8 @@ pub(crate) struct Counts {
 ///
 /// `known`: the rule's signals on this series that are open, or that closed within the lookback, in order of opening.
 /// Samples after `since` are new; samples after `now` do not exist yet. `feeds` is room that calls may share. Points are
-/// seen from the first new one on, and those of an open signal from its beginning.
-pub(crate) fn scan<S: FnMut(Seen<'_>)>(
+/// seen from the first new one on, and those of an open signal from its beginning; without `POINTS`, perhaps not all.
+pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     rule: &Rule,
     (ts, values): (&[i64], &[f64]),
     known: &[&Signal],
@@ -112,24 +112,25 @@ pub(crate) fn scan<S: FnMut(Seen<'_>)>(
     feeds.clear();
     feeds.resize(end, true);
     let counts = Counts { new: end - new_from, judged: 0 };
-    let (baseline, threshold) = (Baseline::new(rule), band::threshold(rule));
-    let mut scan = Scan { rule, threshold, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
-    let start = scan.recall(known);
-    for i in start..end {
-        scan.step(i);
+    let (baseline, threshold, gap) = (Baseline::new(rule), band::threshold(rule), rule.gap.micros());
+    let mut scan = Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
+    let mut i = scan.recall(known);
+    while i < end {
+        i = if scan.open.is_some() { scan.step(i) } else { scan.run(i) };
     }
     if let Some(stay) = scan.open {
         let last_at = ts.last().copied().unwrap_or(stay.last_at);
-        if now.saturating_sub(last_at) >= rule.gap.micros() {
-            scan.close(&Stay { last_at, ..stay }, Ending::Gone, last_at.saturating_add(rule.gap.micros()));
+        if now.saturating_sub(last_at) >= gap {
+            scan.close(&Stay { last_at, ..stay }, Ending::Gone, last_at.saturating_add(gap));
         }
     }
     scan.counts
 }
 
-struct Scan<'a, S> {
+struct Scan<'a, const POINTS: bool, S> {
     rule: &'a Rule,
     threshold: f64,
+    gap: i64,
     ts: &'a [i64],
     values: &'a [f64],
     /// Which samples belong to the baseline.
@@ -145,14 +146,14 @@ struct Scan<'a, S> {
     sink: S,
 }
 
-impl<S: FnMut(Seen<'_>)> Scan<'_, S> {
+impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
     /// Takes in what is known of the past, and returns the position to begin at.
     fn recall(&mut self, known: &[&Signal]) -> usize {
         let ts = self.ts;
         let position = |t: i64| ts.partition_point(|x| *x < t);
         let mut quiet_until = i64::MIN;
         for signal in known {
-            let Some(ending) = Ending::of(signal, self.rule) else { continue };
+            let Some(ending) = Ending::of(signal, self.rule.gap) else { continue };
             let (opened, last) = (position(signal.opened_at.micros()), signal.last_at.micros());
             quiet_until = quiet_until.max(last);
             let kept_out_until = match ending {
@@ -198,52 +199,59 @@ impl<S: FnMut(Seen<'_>)> Scan<'_, S> {
     }
 
     /// The band at time `t` for a point at this position: from the samples that are `n` points or more before it.
-    #[inline]
     fn band_at(&mut self, t: i64, position: usize) -> Option<Band> {
         let end = (position + 1).saturating_sub(self.rule.persistence.n() as usize);
         let past = Past { ts: self.ts, values: self.values, feeds: self.feeds, floor: self.floor };
-        self.baseline.at(self.rule, self.threshold, &past, t, end)
-    }
-
-    #[inline]
-    fn step(&mut self, i: usize) {
-        let gap = self.rule.gap.micros();
-        if i > 0 && self.ts[i].saturating_sub(self.ts[i - 1]) >= gap {
-            self.flags = 0;
-            if let Some(stay) = self.open.take_if(|stay| stay.first < i) {
-                let last_at = self.ts[i - 1];
-                self.feeds[stay.first..i].fill(self.rule.learns);
-                self.close(&Stay { last_at, ..stay }, Ending::Gone, last_at.saturating_add(gap));
-            }
-        }
-        let goes_on = match self.open {
-            Some(stay) => self.step_in(i, stay),
-            None => false,
+        let moments = match &mut self.baseline {
+            Baseline::Rolling(window) => window.at(&past, t, end),
+            Baseline::Seasonal(slots) => slots.at(&past, t, end),
+            Baseline::Ewma(memory) => memory.at(&past, t, end),
+            Baseline::Fixed(band) => return Some(*band),
         };
-        if !goes_on {
-            self.step_out(i);
-        }
+        moments.map(|m| Band::around(self.rule, self.threshold, m))
     }
 
-    /// A point while no signal is open.
-    #[inline]
-    fn step_out(&mut self, i: usize) {
-        let (t, value) = (self.ts[i], self.values[i]);
-        self.flags <<= 1;
-        let Some(band) = self.band_at(t, i) else { return };
-        let out = band.is_out(self.rule.watch, value);
-        self.flags |= u64::from(out);
-        if i < self.new_from {
-            return;
+    /// Runs from this position on while no signal is open; returns where to go on.
+    fn run(&mut self, from: usize) -> usize {
+        let (rule, threshold) = (self.rule, self.threshold);
+        let past = Past { ts: self.ts, values: self.values, feeds: self.feeds, floor: self.floor };
+        let mut run = Run { rule, past, gap: self.gap, new_from: self.new_from, flags: self.flags, judged: 0, sink: &mut self.sink };
+        // One loop for each method, so that nothing is decided for each point; and where nobody draws, no band for a point
+        // that is clearly inside.
+        let limit = if POINTS { 0.0 } else { threshold * threshold };
+        let around = |m: Option<Moments>| m.map_or(Judged::Not, |m| Judged::By(Band::around(rule, threshold, m)));
+        let stop = match &mut self.baseline {
+            Baseline::Rolling(window) => run.over(from, |past, t, end, x| {
+                window.advance(past, t, end);
+                if window.is_well_inside(x, limit) { Judged::Inside } else { around(window.moments()) }
+            }),
+            Baseline::Seasonal(slots) => run.over(from, |past, t, end, x| {
+                slots.advance(past, t, end);
+                if slots.is_well_inside(x, limit) { Judged::Inside } else { around(slots.moments()) }
+            }),
+            Baseline::Ewma(memory) => run.over(from, |past, t, end, x| {
+                memory.advance(past, t, end);
+                if memory.is_well_inside(x, limit) { Judged::Inside } else { around(memory.moments()) }
+            }),
+            Baseline::Fixed(band) => run.over(from, |_, _, _, _| Judged::By(*band)),
+        };
+        self.flags = run.flags;
+        self.counts.judged += run.judged;
+        let Some((i, first, band)) = stop else { return self.ts.len() };
+        self.begin(first, i, band);
+        i + 1
+    }
+
+    /// A point while a signal is open, or the gap before it that ends the signal; returns where to go on.
+    fn step(&mut self, i: usize) -> usize {
+        let Some(stay) = self.open else { return i };
+        if i > stay.first && self.ts[i].saturating_sub(self.ts[i - 1]) >= self.gap {
+            let last_at = self.ts[i - 1];
+            self.feeds[stay.first..i].fill(self.rule.learns);
+            self.close(&Stay { last_at, ..stay }, Ending::Gone, last_at.saturating_add(self.gap));
+            return i;
         }
-        self.counts.judged += 1;
-        let latest_n = self.flags & (u64::MAX >> (64 - self.rule.persistence.n()));
-        let opens = out && latest_n.count_ones() >= self.rule.persistence.m();
-        if opens {
-            self.begin(i - (63 - latest_n.leading_zeros() as usize), i, band);
-        } else {
-            (self.sink)(Seen::Point { position: i, band, in_signal: false });
-        }
+        if self.step_in(i, stay) { i + 1 } else { i }
     }
 
     /// Opens a signal whose first deviating point is `first` and whose confirming one is `i`.
@@ -304,6 +312,64 @@ impl<S: FnMut(Seen<'_>)> Scan<'_, S> {
     }
 }
 
+/// How a point came out.
+enum Judged {
+    /// Too little history.
+    Not,
+    /// Clearly inside of its band.
+    Inside,
+    /// To be held against this band.
+    By(Band),
+}
+
+/// A stretch of points without an open signal.
+struct Run<'a, S> {
+    rule: &'a Rule,
+    past: Past<'a>,
+    gap: i64,
+    new_from: usize,
+    flags: u64,
+    judged: usize,
+    sink: &'a mut S,
+}
+
+impl<S: FnMut(Seen<'_>)> Run<'_, S> {
+    /// Judges points until one opens a signal: that point, the first one of the signal, and the band.
+    #[inline(always)]
+    fn over(&mut self, from: usize, mut judge: impl FnMut(&Past<'_>, i64, usize, f64) -> Judged) -> Option<(usize, usize, Band)> {
+        let (watch, n, m) = (self.rule.watch, self.rule.persistence.n(), self.rule.persistence.m());
+        let (latest_n, lag) = (u64::MAX >> (64 - n), n as usize - 1);
+        for i in from..self.past.ts.len() {
+            let t = self.past.ts[i];
+            if i > 0 && t.saturating_sub(self.past.ts[i - 1]) >= self.gap {
+                self.flags = 0;
+            }
+            self.flags <<= 1;
+            let value = self.past.values[i];
+            let band = match judge(&self.past, t, i.saturating_sub(lag), value) {
+                Judged::Not => continue,
+                Judged::Inside => {
+                    self.judged += usize::from(i >= self.new_from);
+                    continue;
+                }
+                Judged::By(band) => band,
+            };
+            let out = band.is_out(watch, value);
+            self.flags |= u64::from(out);
+            if i < self.new_from {
+                continue;
+            }
+            self.judged += 1;
+            let latest = self.flags & latest_n;
+            if out && latest.count_ones() >= m {
+                return Some((i, i - (63 - latest.leading_zeros() as usize), band));
+            }
+            (self.sink)(Seen::Point { position: i, band, in_signal: false });
+        }
+        None
+    }
+}
+
 impl Stay {
     /// Takes a point in.
     fn take(&mut self, rule: &Rule, i: usize, t: i64, value: f64, band: Band) {
@@ -340,17 +406,5 @@ impl Baseline {
             MethodSpec::Ewma { half_life, .. } => Self::Ewma(Decaying::new(half_life, rule.lookback, min)),
             MethodSpec::Bound { above, below } => Self::Fixed(bound::band(above, below, rule.min_deviation)),
         }
-    }
-
-    /// The band at time `t` from samples before position `end`; `None` while there are too few.
-    #[inline]
-    fn at(&mut self, rule: &Rule, threshold: f64, past: &Past<'_>, t: i64, end: usize) -> Option<Band> {
-        let moments = match self {
-            Self::Rolling(window) => window.at(past, t, end),
-            Self::Seasonal(slots) => slots.at(past, t, end),
-            Self::Ewma(memory) => memory.at(past, t, end),
-            Self::Fixed(band) => return Some(*band),
-        };
-        moments.map(|m| Band::around(rule, threshold, m))
     }
 }

@@ -51,13 +51,21 @@ impl Sums {
         self.second -= d * d;
         self.touched += 1;
     }
+    /// Sum of the squares of differences from the mean, times the number of samples: no division.
     #[inline]
-    fn squares(&self) -> f64 {
-        self.second - self.first * self.first / self.n as f64
+    fn scaled_squares(&self) -> f64 {
+        self.n as f64 * self.second - self.first * self.first
     }
     #[inline]
     fn is_worn(&self) -> bool {
-        self.n > 0 && (self.peak > CANCELLATION * self.squares() || self.touched > REFRESH)
+        self.n as f64 * self.peak > CANCELLATION * self.scaled_squares() || self.touched > REFRESH
+    }
+    /// Whether `x` is closer to the mean than 0.99 of the square root of `limit` standard deviations; never with too few samples.
+    #[inline]
+    fn is_well_inside(&self, x: f64, limit: f64, min_samples: usize) -> bool {
+        let n = self.n as f64;
+        let from_mean = n * (x - self.pivot) - self.first;
+        self.n >= min_samples && from_mean * from_mean * (n - 1.0) < 0.98 * limit * n * self.scaled_squares()
     }
     fn take(values: impl Iterator<Item = f64> + Clone) -> Self {
         let Some(first) = values.clone().next() else { return Self::default() };
@@ -76,11 +84,12 @@ impl Sums {
     }
     #[inline]
     fn moments(&self, min_samples: usize) -> Option<Moments> {
-        if self.n < min_samples.max(2) {
+        if self.n < min_samples {
             return None;
         }
         let n = self.n as f64;
-        Some(Moments { mean: self.pivot + self.first / n, sd: (self.squares().max(0.0) / (n - 1.0)).sqrt(), samples: n })
+        let squares = self.second - self.first * self.first / n;
+        Some(Moments { mean: self.pivot + self.first / n, sd: (squares.max(0.0) / (n - 1.0)).sqrt(), samples: n })
     }
 }
 
@@ -98,13 +107,30 @@ pub struct Rolling {
 impl Rolling {
     /// An empty window of this length; it has moments from `min_samples` (at least 2) on.
     pub fn new(lookback: Span, min_samples: usize) -> Self {
-        Self { lookback: lookback.micros(), min_samples, floor: 0, low: 0, high: 0, sums: Sums::default() }
+        Self { lookback: lookback.micros(), min_samples: min_samples.max(2), floor: 0, low: 0, high: 0, sums: Sums::default() }
     }
 
-    /// Moments of the samples before position `end` that are at most a lookback older than `t`. Cheap when `t` and `end`
-    /// rise from call to call; otherwise the window is read anew.
-    #[inline]
+    /// Moments of the samples before position `end` that are at most a lookback older than `t`; `None` for too few.
     pub fn at(&mut self, past: &Past<'_>, t: i64, end: usize) -> Option<Moments> {
+        self.advance(past, t, end);
+        self.sums.moments(self.min_samples)
+    }
+
+    /// Whether `x` lies within the square root of `limit` standard deviations by a margin; false is no answer. Costs no division.
+    #[inline]
+    pub(crate) fn is_well_inside(&self, x: f64, limit: f64) -> bool {
+        self.sums.is_well_inside(x, limit, self.min_samples)
+    }
+
+    /// The moments where [`Self::advance`] came to.
+    #[inline]
+    pub(crate) fn moments(&self) -> Option<Moments> {
+        self.sums.moments(self.min_samples)
+    }
+
+    /// Moves the window. Cheap when `t` and `end` rise from call to call; otherwise it is read anew.
+    #[inline]
+    pub(crate) fn advance(&mut self, past: &Past<'_>, t: i64, end: usize) {
         let from = t.saturating_sub(self.lookback);
         if end < self.high || past.floor != self.floor {
             self.rebuild(past, from, end);
@@ -124,7 +150,6 @@ impl Rolling {
         if self.sums.is_worn() {
             self.rebuild(past, from, end);
         }
-        self.sums.moments(self.min_samples)
     }
 
     #[cold]
@@ -157,12 +182,29 @@ impl Seasonal {
     pub fn new(lookback: Span, season: Season, min_samples: usize) -> Self {
         let seasons = (lookback.micros() / season.period.micros().max(1)).clamp(0, 64) as usize;
         let (period, slot) = (season.period.micros(), season.slot.micros());
-        Self { period, slot, min_samples, floor: 0, end: 0, t: i64::MIN, ranges: vec![(0, 0); seasons], sums: Sums::default() }
+        Self { period, slot, min_samples: min_samples.max(2), floor: 0, end: 0, t: i64::MIN, ranges: vec![(0, 0); seasons], sums: Sums::default() }
     }
 
-    /// Moments of the samples before position `end` that are within a slot of `t` less one, two, … seasons. Cheap when `t`
-    /// and `end` rise from call to call; otherwise the slots are read anew.
+    /// Moments of the samples before position `end` that are within a slot of `t` less one, two, … seasons; `None` for too few.
     pub fn at(&mut self, past: &Past<'_>, t: i64, end: usize) -> Option<Moments> {
+        self.advance(past, t, end);
+        self.sums.moments(self.min_samples)
+    }
+
+    /// As [`Rolling::is_well_inside`].
+    #[inline]
+    pub(crate) fn is_well_inside(&self, x: f64, limit: f64) -> bool {
+        self.sums.is_well_inside(x, limit, self.min_samples)
+    }
+
+    /// The moments where [`Self::advance`] came to.
+    #[inline]
+    pub(crate) fn moments(&self) -> Option<Moments> {
+        self.sums.moments(self.min_samples)
+    }
+
+    /// Moves the slots. Cheap when `t` and `end` rise from call to call; otherwise they are read anew.
+    pub(crate) fn advance(&mut self, past: &Past<'_>, t: i64, end: usize) {
         if end < self.end || t < self.t || past.floor != self.floor {
             self.rebuild(past, t, end);
         } else {
@@ -187,7 +229,6 @@ impl Seasonal {
                 self.rebuild(past, t, end);
             }
         }
-        self.sums.moments(self.min_samples)
     }
 
     #[cold]

@@ -112,7 +112,7 @@ fn silence_ends_a_signal_without_calling_it_healthy() {
     let end = at_once.last().unwrap();
     assert_eq!((end.state, end.closed_at.unwrap().micros(), end.last_at.micros()), (SignalState::Closed, ts[99] + 3_600_000_000, ts[99]));
     assert!(end.hint.contains("has no data since 2023-11-15T06:28:20Z, and nothing is known"), "{}", end.hint);
-    assert_eq!(Ending::of(end, &slow()), Some(Ending::Gone));
+    assert_eq!(Ending::of(end, slow().gap), Some(Ending::Gone));
     // The same when the series is no longer in the window at all.
     let found = detect(&[slow()], &open, &Window::new(), &at(ts[99], ts[99] + 7_200_000_000));
     assert_eq!(found.signals[0].signal_id, end.signal_id);
@@ -127,7 +127,7 @@ fn what_lasts_a_day_becomes_normal() {
     let rule = Rule { lookback: Span::from_days(7), ..slow() };
     let got = batch(&rule, &ts, &values, ts[1_199]);
     let [_, end] = &got[..] else { panic!("{got:#?}") };
-    assert_eq!(Ending::of(end, &rule), Some(Ending::NewNormal));
+    assert_eq!(Ending::of(end, rule.gap), Some(Ending::NewNormal));
     assert_eq!((end.last_at.micros(), end.closed_at.unwrap().micros()), (ts[400 + 287], ts[400 + 288]));
     assert!(end.hint.contains("has stayed where it is for 1d, and that level now counts as normal"), "{}", end.hint);
     // A fixed bound never becomes normal.

@@ -1,0 +1,325 @@
+//! Drift between profiles of a column: counts and quantiles, without the values.
+//!
+//! A profile is read as a distribution function that is linear between its quantiles. Where several quantiles are one value,
+//! the column has an atom there, and the profile says only between which two levels the function jumps; then a difference
+//! counts only as far as it is certain, so that coarse quantiles of a column with few distinct values raise no false alarm.
+
+use bellwether_model::dataset::ColumnProfile;
+
+use crate::band::is_measurement;
+use crate::detect::SkipReason;
+use crate::drift::column::{Comparison, Note, Statistic, rows_and_nulls};
+use crate::drift::{ks, psi};
+
+/// A value and the levels that the distribution function has at it: just below it, and with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Knot {
+    value: f64,
+    below: f64,
+    upto: f64,
+    is_atom: bool,
+}
+
+/// One profile, or several pooled by their counts, as a distribution function.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Distribution {
+    /// Each profile's share of the pool, and its knots in order of value.
+    members: Vec<(f64, Vec<Knot>)>,
+    count: u64,
+    nulls: u64,
+    not_numbers: u64,
+}
+
+impl Distribution {
+    /// Reads a profile. One of a column that is all null is an empty distribution with nulls.
+    ///
+    /// # Errors
+    /// Why the profile cannot be compared with others: no rows, no count, or no quantiles.
+    pub fn of(profile: &ColumnProfile) -> Result<Self, SkipReason> {
+        let (count, nulls) = (profile.count.max(0) as u64, profile.null_count.max(0) as u64);
+        let levels = profile.quantiles.iter().filter_map(|(level, value)| Some((level.parse::<f64>().ok()?, *value)));
+        let levels = levels.filter(|(level, _)| (0.0..=1.0).contains(level));
+        let ends = [(0.0, profile.min), (1.0, profile.max)].into_iter().filter_map(|(level, v)| Some((level, v?)));
+        let all: Vec<(f64, f64)> = levels.chain(ends).collect();
+        let mut points: Vec<(f64, f64)> = all.iter().copied().filter(|(_, v)| is_measurement(*v)).collect();
+        let not_numbers = (all.len() - points.len()) as u64;
+        points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let inner = points.iter().filter(|(level, _)| *level > 0.0 && *level < 1.0).count();
+        let is_constant = points.len() >= 2 && points[0].1 == points[points.len() - 1].1;
+        match (count, inner > 0 || is_constant) {
+            (0, false) if nulls == 0 => return Err(SkipReason::NoData),
+            (0, true) => return Err(SkipReason::NoCount),
+            (0, false) => return Ok(Self { nulls, ..Self::default() }),
+            (_, false) => return Err(SkipReason::NoQuantiles),
+            (_, true) => {}
+        }
+        Ok(Self { members: vec![(1.0, knots(&points))], count, nulls, not_numbers })
+    }
+
+    /// The distribution of all values of these profiles together.
+    pub fn pooled<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut pool = Self::default();
+        for part in parts {
+            pool.members.extend(part.members.iter().map(|(share, knots)| (share * part.count as f64, knots.clone())));
+            pool.count += part.count;
+            pool.nulls += part.nulls;
+            pool.not_numbers += part.not_numbers;
+        }
+        let total = pool.count.max(1) as f64;
+        pool.members.iter_mut().for_each(|(share, _)| *share /= total);
+        pool
+    }
+
+    /// How many values it was made of, nulls not counted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The value below which half of the values lie; `None` without values.
+    pub fn median(&self) -> Option<f64> {
+        let values = self.values();
+        let level = |v: f64| self.at(v, Side::With).1;
+        values.get(values.partition_point(|v| level(*v) < 0.5)).or(values.last()).copied()
+    }
+
+    /// All values of knots, ascending, each once.
+    fn values(&self) -> Vec<f64> {
+        let mut values: Vec<f64> = self.members.iter().flat_map(|(_, knots)| knots.iter().map(|k| k.value)).collect();
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        values
+    }
+
+    /// Between which two levels the function is at a value.
+    fn at(&self, value: f64, side: Side) -> (f64, f64) {
+        self.members.iter().fold((0.0, 0.0), |(low, high), (share, knots)| {
+            let (l, h) = level(knots, value, side);
+            (low + share * l, high + share * h)
+        })
+    }
+}
+
+/// Just below a value, or with it.
+#[derive(Clone, Copy)]
+enum Side {
+    Below,
+    With,
+}
+
+fn knots(points: &[(f64, f64)]) -> Vec<Knot> {
+    let mut knots: Vec<Knot> = Vec::new();
+    for &(level, value) in points {
+        match knots.last_mut() {
+            // A quantile below an earlier one is a rounding: the function may not fall.
+            Some(last) if value <= last.value => {
+                last.is_atom |= level > last.below;
+                last.upto = level;
+            }
+            _ => knots.push(Knot { value, below: level, upto: level, is_atom: false }),
+        }
+    }
+    // Without a minimum or maximum the lowest and highest quantile hold the rest.
+    if let Some(first) = knots.first_mut() {
+        first.is_atom |= first.below > 0.0;
+        first.below = 0.0;
+    }
+    if let Some(last) = knots.last_mut() {
+        last.is_atom |= last.upto < 1.0;
+        last.upto = 1.0;
+    }
+    knots
+}
+
+fn level(knots: &[Knot], value: f64, side: Side) -> (f64, f64) {
+    let next = knots.partition_point(|k| k.value < value);
+    let (before, after) = (next.checked_sub(1).map(|i| knots[i]), knots.get(next).copied());
+    match (before, after) {
+        (before, Some(knot)) if knot.value == value => {
+            let follower = knots.get(next + 1).map_or(1.0, |k| k.below);
+            match side {
+                Side::With if knot.is_atom => (knot.upto, follower.max(knot.upto)),
+                Side::Below if knot.is_atom => (before.map_or(0.0, |k| k.upto).min(knot.below), knot.below),
+                Side::With => (knot.upto, knot.upto),
+                Side::Below => (knot.below, knot.below),
+            }
+        }
+        (None, _) => (0.0, 0.0),
+        (_, None) => (1.0, 1.0),
+        (Some(a), Some(b)) => {
+            let at = a.upto + (b.below - a.upto) * ((value - a.value) / (b.value - a.value)).clamp(0.0, 1.0);
+            // Between two atoms nothing is known but the levels of both.
+            if a.is_atom && b.is_atom { (a.upto, b.below) } else { (at, at) }
+        }
+    }
+}
+
+/// Compares a profile with those before it.
+pub fn compare(reference: &Distribution, current: &Distribution, bins: usize) -> Comparison {
+    let mut notes = rows_and_nulls((reference.count, reference.nulls), (current.count, current.nulls));
+    if current.not_numbers > 0 {
+        notes.push(Note::NotNumbers { count: current.not_numbers });
+    }
+    let (mut before, now) = (reference.values(), current.values());
+    // A pool of many profiles has thousands of knots; a few hundred of them tell the same.
+    before = before.iter().copied().step_by(before.len() / 256 + 1).collect();
+    if let (true, [value]) = (before.len() > 1, &now[..]) {
+        notes.push(Note::BecameConstant { value: *value });
+    }
+    Comparison { psi: index(reference, current, &before, bins), ks: distance(reference, current, &before, &now), notes }
+}
+
+fn distance(a: &Distribution, b: &Distribution, a_values: &[f64], b_values: &[f64]) -> Option<Statistic> {
+    if a.count == 0 || b.count == 0 {
+        return None;
+    }
+    let apart = |value: f64, side: Side| {
+        let ((a_low, a_high), (b_low, b_high)) = (a.at(value, side), b.at(value, side));
+        (a_low - b_high).max(b_low - a_high)
+    };
+    let values = a_values.iter().chain(b_values);
+    let value = values.fold(0.0_f64, |d, v| d.max(apart(*v, Side::With)).max(apart(*v, Side::Below)));
+    Some(Statistic { value, p_value: ks::p_value(value, a.count as f64, b.count as f64) })
+}
+
+fn index(reference: &Distribution, current: &Distribution, values: &[f64], bins: usize) -> Option<Statistic> {
+    let (n, m) = (reference.count + reference.nulls, current.count + current.nulls);
+    if n == 0 || m == 0 {
+        return None;
+    }
+    let level = |v: f64| reference.at(v, Side::With).0;
+    // The knots nearest to equal shares: levels that the reference is certain of.
+    let mut edges: Vec<f64> = (1..bins)
+        .filter_map(|k| {
+            let wanted = k as f64 / bins as f64;
+            let after = values.partition_point(|v| level(*v) < wanted);
+            let near = values[after.saturating_sub(1)..values.len().min(after + 1)].iter();
+            near.min_by(|a, b| (level(**a) - wanted).abs().total_cmp(&(level(**b) - wanted).abs())).copied()
+        })
+        .filter(|v| level(*v) < 1.0)
+        .collect();
+    edges.dedup();
+    let (mut before, mut now) = (vec![0.0], vec![0.0]);
+    for edge in edges {
+        let ((low, high), (now_low, now_high)) = (reference.at(edge, Side::With), current.at(edge, Side::With));
+        // Where either is known within limits only, the current level is taken as near to the reference's as it can be.
+        let was = if high > low { low.max(now_low.min(high)) } else { low };
+        before.push(was);
+        now.push(was.clamp(now_low, now_high));
+    }
+    let weigh = |levels: &[f64], count: u64, nulls: u64| {
+        let rows = (count + nulls) as f64;
+        let steps = levels.windows(2).map(|w| w[1] - w[0]).chain([1.0 - levels[levels.len() - 1]]);
+        let mut shares: Vec<f64> = steps.map(|step| step.max(0.0) * count as f64 / rows).collect();
+        if reference.nulls + current.nulls > 0 {
+            shares.push(nulls as f64 / rows);
+        }
+        shares
+    };
+    let (p, q) = (weigh(&before, reference.count, reference.nulls), weigh(&now, current.count, current.nulls));
+    let value = psi::of_shares(&p, &q);
+    Some(Statistic { value, p_value: psi::p_value(value, n as f64, m as f64, p.len()) })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use bellwether_model::time::Timestamp;
+    use proptest::prelude::*;
+
+    /// The profile that a job would report of these values.
+    pub(crate) fn profile(values: &[f64], nulls: i64, levels: &[f64], at: i64) -> ColumnProfile {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let place = |level: f64| sorted.get((level * (sorted.len().max(1) - 1) as f64).round() as usize).copied();
+        ColumnProfile {
+            dataset_namespace: "s3://raw".into(),
+            dataset_name: "orders".into(),
+            column: "amount".into(),
+            event_time: Timestamp::from_secs(at),
+            count: values.len() as i64,
+            null_count: nulls,
+            distinct_count: None,
+            min: sorted.first().copied(),
+            max: sorted.last().copied(),
+            sum: Some(values.iter().sum()),
+            quantiles: levels.iter().filter_map(|l| Some((l.to_string(), place(*l)?))).collect(),
+            event_id: String::new(),
+            recorded_at: Timestamp::from_secs(at),
+        }
+    }
+
+    pub(crate) const DECILES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+
+    fn read(values: &[f64], levels: &[f64]) -> Distribution {
+        Distribution::of(&profile(values, 0, levels, 0)).unwrap()
+    }
+
+    #[test]
+    fn profiles_tell_about_what_the_values_tell() {
+        // A skewed column, and the same half a deviation to the right.
+        let a: Vec<f64> = (0..5_000).map(|i| (f64::from(i * 3_571 % 5_003) / 5_003.0 + 0.01).powi(3) * 10.0).collect();
+        let b: Vec<f64> = a.iter().map(|v| v * 1.3 + 0.1).collect();
+        let got = compare(&read(&a, &DECILES), &read(&b, &DECILES), 10);
+        let (mut x, mut y) = (a.clone(), b.clone());
+        x.sort_by(f64::total_cmp);
+        y.sort_by(f64::total_cmp);
+        let exact = ks::of_sorted(&x, &y).unwrap();
+        assert!((got.ks.unwrap().value - exact).abs() < 0.06, "{got:?} {exact}");
+        let cut = psi::edges(&x, 10);
+        let exact = psi::of_shares(&psi::shares(&psi::counts(&cut, &x)), &psi::shares(&psi::counts(&cut, &y)));
+        assert!((got.psi.unwrap().value - exact).abs() < 0.3 * exact + 0.02, "{got:?} {exact}");
+        assert!((read(&a, &DECILES).median().unwrap() - x[2_500]).abs() < 0.01);
+        // Two halves pooled are the whole.
+        let pool = Distribution::pooled([&read(&a[..2_500], &DECILES), &read(&a[2_500..], &DECILES)]);
+        let same = compare(&pool, &read(&a, &DECILES), 10);
+        assert!(same.ks.unwrap().value < 0.02 && same.psi.unwrap().value < 0.01, "{same:?}");
+        assert_eq!(pool.count(), 5_000);
+    }
+
+    #[test]
+    fn few_distinct_values_are_judged_by_what_is_certain() {
+        let flips = |ones: usize| (0..1_000).map(|i| f64::from(u8::from(i < ones))).collect::<Vec<_>>();
+        let quarters = [0.25, 0.5, 0.75];
+        let small = compare(&read(&flips(300), &quarters), &read(&flips(200), &quarters), 10);
+        assert!(small.ks.unwrap().value < 0.1 && small.psi.unwrap().value < 0.2, "{small:?}");
+        let large = compare(&read(&flips(100), &quarters), &read(&flips(900), &quarters), 10);
+        assert!(large.ks.unwrap().value >= 0.25, "{large:?}");
+        let (five, six) = (read(&[5.0; 100], &quarters), read(&[6.0; 100], &quarters));
+        assert_eq!((compare(&five, &five, 10).ks.unwrap().value, compare(&five, &six, 10).ks.unwrap().value), (0.0, 1.0));
+        assert!(compare(&read(&flips(300), &quarters), &five, 10).notes.contains(&Note::BecameConstant { value: 5.0 }));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_says_why() {
+        let values = [1.0, 2.0, 3.0];
+        let reason = |change: fn(&mut ColumnProfile)| {
+            let mut p = profile(&values, 0, &[0.5], 0);
+            change(&mut p);
+            Distribution::of(&p).map(|d| d.count())
+        };
+        assert_eq!(reason(|_| ()), Ok(3));
+        assert_eq!(reason(|p| p.count = 0), Err(SkipReason::NoCount));
+        assert_eq!(reason(|p| p.quantiles.clear()), Err(SkipReason::NoQuantiles));
+        assert_eq!(Distribution::of(&profile(&[], 0, &[0.5], 0)), Err(SkipReason::NoData));
+        let all_null = Distribution::of(&profile(&[], 7, &[0.5], 0)).unwrap();
+        let was = read(&values, &[0.5]);
+        let found = compare(&was, &all_null, 10);
+        assert!(found.ks.is_none() && found.psi.unwrap().value > 1.0 && found.notes.contains(&Note::AllNull));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_numbers(a in prop::collection::vec(prop::num::f64::ANY, 0..30), b in prop::collection::vec(-3..3i8, 0..30), nulls in 0i64..5) {
+            let b: Vec<f64> = b.into_iter().map(f64::from).collect();
+            let read = |v: &[f64]| Distribution::of(&profile(v, nulls, &DECILES, 0));
+            if let (Ok(a), Ok(b)) = (read(&a), read(&b)) {
+                for c in [compare(&a, &b, 10), compare(&b, &a, 10), compare(&Distribution::pooled([&a, &b]), &b, 7)] {
+                    for s in [c.psi, c.ks].into_iter().flatten() {
+                        prop_assert!(s.value.is_finite() && s.value >= 0.0 && (0.0..=1.0).contains(&s.p_value), "{s:?}");
+                    }
+                }
+                prop_assert_eq!(compare(&b, &b, 10).ks.map_or(0.0, |s| s.value), 0.0);
+            }
+        }
+    }
+}
