@@ -52,7 +52,7 @@ pub fn prometheus(config: &Config) -> Result<Prometheus, Failure> {
     let settings = config.prometheus.clone().ok_or_else(|| {
         Failure::config("no Prometheus is configured").hint("set `prometheus: {url: http://HOST:9090}`, or PROM_URL in the environment")
     })?;
-    Prometheus::new(&settings).map_err(|e| Failure::of(Kind::Config, &e))
+    Prometheus::new(settings).map_err(|e| Failure::of(Kind::Config, &e))
 }
 
 /// The cluster, where one is configured.

@@ -49,7 +49,7 @@ pub fn table(rows: &[Map<String, Value>], columns: &[&str]) -> String {
         columns.iter().map(|c| (*c).to_owned()).collect()
     };
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(&names);
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(&names);
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }

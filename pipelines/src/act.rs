@@ -6,15 +6,18 @@
 use std::collections::BTreeMap;
 
 use bellwether_executor::journal::record::Record;
-use bellwether_executor::journal::transition::TransitionError;
-use bellwether_executor::{Cluster, Journal, Next, Observations, StepError, StoreError, dry_run, step};
-use bellwether_governance::admit::{Authority, Refusal, RefusalKind, admit};
+use bellwether_executor::journal::transition::{OURSELVES, TransitionError};
+use bellwether_executor::{ClaimError, Cluster, Journal, Next, Observations, StepError, StoreError, dry_run, observe, step};
+use bellwether_governance::admit::{Authority, Refusal, RefusalKind, admit, standing};
+use bellwether_governance::assess::{Measured, assess};
 use bellwether_governance::binding::Governance;
 use bellwether_model::decision::{Decision, Tier};
-use bellwether_model::execution::ExecutionState;
-use bellwether_model::id::{Actor, CheckName, ExecutionId};
+use bellwether_model::execution::{CheckResult, ExecutionState};
+use bellwether_model::id::{Actor, CheckName, ExecutionId, IncidentId};
+use bellwether_model::outcome::Outcome;
 use bellwether_model::plan::{Plan, PlannedCheck};
 use bellwether_model::time::{Span, Timestamp};
+use bellwether_model::verdict::Verdict;
 
 use crate::prometheus::Prometheus;
 
@@ -29,8 +32,14 @@ pub enum Reach {
     Execute,
 }
 
+/// How many of the newest executions are looked through for an outcome that is still to be assessed.
+const RECENT: i64 = 200;
+
 /// When to look again at an execution that a limit or an outage holds back.
 const LATER: Span = Span::from_secs(5);
+
+/// The role under which the journal records a standing approval.
+const STANDING: &str = "standing";
 
 /// What acting needs.
 pub struct Acting<'a> {
@@ -79,6 +88,42 @@ impl Acting<'_> {
             ids.push(self.journal.suggest(plan, decision, now).await?);
         }
         Ok(ids)
+    }
+
+    /// Assesses every execution that ended without an assessment, and writes the outcome down as experience. `summaries` holds the
+    /// texts of incidents: what future incidents are compared with.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn assess(&self, summaries: &BTreeMap<IncidentId, String>, now: Timestamp) -> Result<Vec<Outcome>, ActError> {
+        let mut outcomes = Vec::new();
+        for record in self.journal.list(RECENT).await? {
+            let ended = matches!(record.state, ExecutionState::Succeeded | ExecutionState::RolledBack | ExecutionState::Failed | ExecutionState::NeedsHuman);
+            if !ended || record.claimed_at.is_none() || self.journal.outcome(&record.execution_id).await?.is_some() {
+                continue;
+            }
+            let transitions = self.journal.transitions(&record.execution_id).await?;
+            let after: Vec<CheckResult> = transitions.iter().rev().find(|t| !t.checks.is_empty()).map(|t| t.checks.clone()).unwrap_or_default();
+            let checks = &record.plan.body.verification.checks;
+            let before: Vec<CheckResult> = checks.iter().map(|c| CheckResult::judge(c, record.baseline.get(&c.name).copied())).collect();
+            let verdicts: Vec<Verdict> = transitions.iter().filter(|t| !t.checks.is_empty()).map(|t| Verdict::all(t.checks.iter().map(|c| c.verdict))).collect();
+            let assessment = assess(&Measured { checks, before: &before, after: &after, verdicts: &verdicts });
+            let outcome = Outcome {
+                execution_id: record.execution_id.clone(),
+                plan_id: record.plan.plan_id.clone(),
+                incident_id: record.plan.body.incident_id.clone(),
+                playbook_id: record.plan.body.playbook_id.clone(),
+                effect: assessment.effect,
+                checks: after,
+                summary: summaries.get(&record.plan.body.incident_id).cloned().unwrap_or_default(),
+                detail: assessment.text,
+                recorded_at: now,
+            };
+            if self.journal.record_outcome(&outcome, now).await? {
+                outcomes.push(outcome);
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Carries on everything that is open, as far as it goes now.
@@ -137,7 +182,7 @@ impl Acting<'_> {
     /// Asks the API server whether it would accept the plan.
     async fn try_out(&self, record: &Record, now: Timestamp, acted: &mut Acted) -> Result<Option<Record>, ActError> {
         let id = &record.execution_id;
-        let ourselves = Actor::new("bellwether");
+        let ourselves = Actor::new(OURSELVES);
         if record.decision.tier == Tier::Forbidden {
             let why: Vec<&str> = record.decision.reasons.iter().filter(|r| r.tier == Tier::Forbidden).map(|r| r.text.as_str()).collect();
             self.journal.refuse(id, &ourselves, &why.join("; "), now).await?;
@@ -160,41 +205,53 @@ impl Acting<'_> {
         Ok(self.journal.get(id).await?)
     }
 
-    /// Admits the plan and claims its execution. Gives when to look again if it was not claimed.
+    /// Admits the plan and claims its execution, anew where another session had claimed it. Gives when to look again if it was
+    /// not claimed.
     async fn admit_and_claim(&self, record: &Record, now: Timestamp, acted: &mut Acted) -> Result<Option<Option<Timestamp>>, ActError> {
         let id = &record.execution_id;
-        let authority = match &record.approval {
-            Some(approval) => Authority::Approval(approval.clone()),
-            None => match self.governance.playbook(&record.plan.body.playbook_id).and_then(|p| p.owner().map(Actor::new)) {
-                Some(owner) => Authority::Standing { owner },
-                None => {
-                    self.journal.await_approval(id, "nobody stands in for an approver", now).await?;
-                    return Ok(Some(None));
-                }
-            },
+        let again = record.state == ExecutionState::Executing;
+        let by_a_person = record.approval.clone().filter(|a| a.role != STANDING).map(Authority::Approval);
+        let Some(authority) = by_a_person.or_else(|| standing(self.governance, &record.plan)) else {
+            self.journal.await_approval(id, "nobody stands in for an approver", now).await?;
+            return Ok(Some(None));
         };
-        let live = match bellwether_executor::drivers::observe(self.cluster, self.journal, record).await {
+        let sent = self.journal.sent(id).await?;
+        let live = match observe(self.cluster, &record.plan, &sent).await {
             Ok(live) => live,
             Err(e) => {
                 acted.held.push((id.clone(), format!("the cluster gave no answer: {}", words(&e))));
                 return Ok(Some(Some(now + LATER)));
             }
         };
-        let history = self.journal.history(&record.plan.body.service).await?;
-        match admit(self.governance, record.plan.clone(), authority, &history, &live, now) {
-            Ok(admitted) => {
-                self.measure_baseline(record, now).await?;
-                match self.journal.claim(admitted, now).await {
-                    Ok(_) => Ok(None),
-                    Err(e) => self.refused(id, e.into_refusal()?, now, acted).await,
-                }
+        let service = &record.plan.body.service;
+        let limits = self.governance.service(service).map(|s| s.blueprint.safety).unwrap_or_default();
+        let history = self.journal.history_beside(id, service, &limits, now).await?;
+        let admitted = match admit(self.governance, record.plan.clone(), authority, &history, &live, now) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.refused(record, refusal, now, acted).await,
+        };
+        if !again {
+            self.measure_baseline(record, now).await?;
+        }
+        let claimed = if again { self.journal.claim_again(&admitted, now).await } else { self.journal.claim(&admitted, now).await };
+        match claimed {
+            Ok(_) => Ok(None),
+            Err(ClaimError::Refused(refusal)) => self.refused(record, refusal, now, acted).await,
+            Err(e @ ClaimError::Busy { .. }) => {
+                acted.held.push((id.clone(), words(&e)));
+                Ok(Some(Some(now + LATER)))
             }
-            Err(refusal) => self.refused(id, refusal, now, acted).await,
+            Err(e @ ClaimError::NotRecorded { .. }) => {
+                self.journal.refuse(id, &Actor::new(OURSELVES), &words(&e), now).await?;
+                Ok(Some(None))
+            }
+            Err(ClaimError::Transition(e)) => Err(e.into()),
         }
     }
 
     /// What becomes of an execution that was refused: limits pass, everything else is final.
-    async fn refused(&self, id: &ExecutionId, refusal: Refusal, now: Timestamp, acted: &mut Acted) -> Result<Option<Option<Timestamp>>, ActError> {
+    async fn refused(&self, record: &Record, refusal: Refusal, now: Timestamp, acted: &mut Acted) -> Result<Option<Option<Timestamp>>, ActError> {
+        let id = &record.execution_id;
         match refusal.kind() {
             RefusalKind::Limit => {
                 acted.held.push((id.clone(), words(&refusal)));
@@ -204,8 +261,13 @@ impl Acting<'_> {
                 acted.held.push((id.clone(), words(&refusal)));
                 Ok(Some(None))
             }
+            // Steps were sent before a restart, and the rest may not be sent any more: take them back.
+            _ if record.state == ExecutionState::Executing => {
+                self.journal.rollback(id, &Actor::new(OURSELVES), &words(&refusal), now).await?;
+                Ok(None)
+            }
             RefusalKind::Policy | RefusalKind::Stale | RefusalKind::Integrity => {
-                self.journal.refuse(id, &Actor::new("bellwether"), &words(&refusal), now).await?;
+                self.journal.refuse(id, &Actor::new(OURSELVES), &words(&refusal), now).await?;
                 Ok(Some(None))
             }
         }
@@ -224,7 +286,7 @@ impl Acting<'_> {
                     }
                     observed = Observations { measured_at: now, values: self.measure(&checks, now).await };
                 }
-                Ok(Next::Admit) => {
+                Ok(Next::Admit | Next::Readmit) => {
                     let Some(record) = self.journal.get(id).await? else { return Ok(None) };
                     if let Some(at) = self.admit_and_claim(&record, now, acted).await? {
                         return Ok(at);

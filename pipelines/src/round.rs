@@ -124,7 +124,9 @@ pub async fn judge_round(spec: &RoundSpec<'_>, snapshot: &Snapshot, as_of: Times
     let at = Evaluation { round_id: round_id.clone(), since, now: as_of };
 
     let mut findings = metrics(spec.rules, &session, &known.open_signals, &at).await?;
-    findings.extend(detect_drift(spec.drift, &known.open_signals, &known.column_profiles, &at));
+    let drift_back = bellwether_detectors::drift::detect::reaches_back_to(spec.drift, &known.open_signals, since);
+    let drifted = with_closed_since(&session, &known.open_signals, drift_back).await?;
+    findings.extend(detect_drift(spec.drift, &drifted, &known.column_profiles, &at));
     let skipped = findings.skipped_by_reason();
 
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
@@ -186,18 +188,24 @@ async fn metrics(rules: &[Rule], session: &Session, open: &[Signal], at: &Evalua
         return Ok(findings);
     }
     let back = reaches_back_to(rules, open, at.since);
-    let closed: Vec<Signal> = session.rows(&format!("SELECT * FROM signals_current WHERE state = 'closed' AND closed_at >= {} ORDER BY opened_at, signal_id", instant(back))).await?;
-    let known: Vec<Signal> = open.iter().cloned().chain(closed).collect();
+    let known = with_closed_since(session, open, back).await?;
     let mut names: Vec<String> = rules.iter().map(|r| r.metric.clone()).collect();
     names.sort();
     names.dedup();
     let range = TimeRange::new(back, Timestamp::from_micros(at.now.micros().saturating_add(1)));
-    let mut windows = std::pin::pin!(bellwether_sql::windows(session, &WindowSpec { metrics: Some(names), range }).await?);
+    let mut windows = std::pin::pin!(bellwether_sql::windows::windows(session, &WindowSpec { metrics: Some(names), range }).await?);
     while let Some(window) = windows.next().await {
         findings.extend(detect(rules, &known, &window?, at));
     }
     findings.signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
     Ok(findings)
+}
+
+/// The open signals and those that closed since.
+async fn with_closed_since(session: &Session, open: &[Signal], back: Timestamp) -> Result<Vec<Signal>, SqlError> {
+    let sql = format!("SELECT * FROM signals_current WHERE state = 'closed' AND closed_at >= {} ORDER BY opened_at, signal_id", instant(back));
+    let closed: Vec<Signal> = session.rows(&sql).await?;
+    Ok(open.iter().cloned().chain(closed).collect())
 }
 
 /// The newest rows of the signals of these incidents, beside those that are open.

@@ -1,0 +1,204 @@
+//! One turn of the three loops: ingest, judge, act. What `round`, `demo` and the scheduler of `serve` have in common.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwether_detectors::rule::Rule;
+use bellwether_embeddings::{Embedder, Redactor};
+use bellwether_executor::{Cluster, Journal};
+use bellwether_governance::binding::Governance;
+use bellwether_lake::Lake;
+use bellwether_model::digest::Digest;
+use bellwether_model::id::{IncidentId, RoundId};
+use bellwether_model::incident::Incident;
+use bellwether_model::outcome::Outcome;
+use bellwether_model::round::Round;
+use bellwether_model::time::{Span, Timestamp};
+use bellwether_pipelines::act::{Acted, Acting, Reach};
+use bellwether_pipelines::ingest::{Ingest, Progress, Sources, Summary, drain_inbox, ingest};
+use bellwether_pipelines::judge::Standards;
+use bellwether_pipelines::relay::relay;
+use bellwether_pipelines::round::{Judged, Memory, RoundError, RoundSpec, judge_round, record, replay};
+use bellwether_sql::{Session, SessionOptions};
+
+use crate::config::{ActMode, Config};
+use crate::failure::{Failure, Kind};
+use crate::open;
+
+/// Everything that a turn needs, opened once.
+pub struct Cycle {
+    /// The configuration in force.
+    pub config: Config,
+    /// The ledger.
+    pub lake: Lake,
+    /// The journal.
+    pub journal: Journal,
+    /// Blueprints, playbooks, checks.
+    pub governance: Governance,
+    /// How metrics are judged.
+    pub rules: Vec<Rule>,
+    /// What to pull from.
+    pub sources: Sources,
+    redactor: Arc<Redactor>,
+    embedder: Embedder,
+    memory: Memory,
+    config_digest: Digest,
+}
+
+impl Cycle {
+    /// Opens everything that the configuration names.
+    ///
+    /// # Errors
+    /// The first thing that cannot be opened, with what would be right.
+    pub async fn open(config: Config) -> Result<Self, Failure> {
+        let metrics = open::rules(&config)?;
+        let rules = open::detection(&metrics)?;
+        let governance = open::governance(&config)?;
+        let sources = open::sources(&config, metrics).await?;
+        let config_digest = Digest::of(&config).map_err(|e| Failure::of(Kind::Internal, &e))?;
+        Ok(Self {
+            lake: open::lake(&config).await?,
+            journal: open::journal(&config).await?,
+            redactor: Arc::new(open::redactor(&config)?),
+            embedder: Embedder::default(),
+            memory: Memory::default(),
+            config,
+            governance,
+            rules,
+            sources,
+            config_digest,
+        })
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.sources.cluster
+    }
+
+    /// Brings in what is new in every source, and what waits in the inbox.
+    pub async fn ingest(&self, now: Timestamp, backfill: Option<Span>, progress: &(dyn Fn(Progress) + Sync)) -> Summary {
+        let call = Ingest { lake: &self.lake, redactor: &self.redactor, now, backfill, progress };
+        let mut summary = ingest(call, &self.sources).await;
+        summary.sources.push(drain_inbox(call, &self.journal).await);
+        summary
+    }
+
+    /// Judges the ledger as of an instant, and records the conclusions when asked to.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or written, or that time was judged already.
+    pub async fn judge(&mut self, as_of: Timestamp, now: Timestamp, keep: bool) -> Result<Judged, Failure> {
+        let snapshot = self.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
+        let standards = Standards {
+            governance: &self.governance,
+            embedder: &self.embedder,
+            top: self.config.judge.top,
+            incident_gap: self.config.judge.incident_gap,
+        };
+        let spec = RoundSpec {
+            rules: &self.rules,
+            drift: &self.config.judge.drift,
+            standards: &standards,
+            first_round: self.config.judge.first_round,
+            seed: self.config.judge.seed,
+            config_digest: self.config_digest,
+        };
+        let judged = judge_round(&spec, &snapshot, as_of, now, &mut self.memory).await.map_err(|e| round_failure(&e))?;
+        if keep {
+            record(&self.lake, &judged).await.map_err(|e| round_failure(&e))?;
+            for recommendation in &judged.conclusions.recommendations {
+                let detail = serde_json::json!({
+                    "incident_id": recommendation.incident_id,
+                    "candidates": recommendation.candidates.iter().map(|c| &c.playbook_id).collect::<Vec<_>>(),
+                    "abstained": recommendation.abstained,
+                });
+                let actor = bellwether_model::id::Actor::new("bellwether");
+                self.journal
+                    .record(&actor, "recommend", recommendation.recommendation_id.as_str(), detail, now)
+                    .await
+                    .map_err(|e| open::upstream(&e))?;
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Judges again what a round judged.
+    ///
+    /// # Errors
+    /// There is no such round, or what it read is gone.
+    pub async fn replay(&self, id: &RoundId, now: Timestamp) -> Result<(Round, Judged), Failure> {
+        let standards = Standards {
+            governance: &self.governance,
+            embedder: &self.embedder,
+            top: self.config.judge.top,
+            incident_gap: self.config.judge.incident_gap,
+        };
+        let spec = RoundSpec {
+            rules: &self.rules,
+            drift: &self.config.judge.drift,
+            standards: &standards,
+            first_round: self.config.judge.first_round,
+            seed: self.config.judge.seed,
+            config_digest: self.config_digest,
+        };
+        replay(&spec, &self.lake, id, now).await.map_err(|e| round_failure(&e))
+    }
+
+    /// What acting needs.
+    pub fn acting(&self) -> Acting<'_> {
+        Acting {
+            journal: &self.journal,
+            cluster: self.cluster(),
+            prometheus: self.sources.prometheus.as_ref().map(|m| &m.client),
+            governance: &self.governance,
+            reach: match self.config.act.mode {
+                ActMode::Plan => Reach::Suggest,
+                ActMode::DryRun => Reach::DryRun,
+                ActMode::Execute => Reach::Execute,
+            },
+        }
+    }
+
+    /// Writes the plans of a round down.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn suggest(&self, judged: &Judged, now: Timestamp) -> Result<(), Failure> {
+        let c = &judged.conclusions;
+        self.acting().suggest(&c.plans, &c.decisions, now).await.map(|_| ()).map_err(|e| Failure::of(Kind::Upstream, &e))
+    }
+
+    /// Carries on everything that is open, assesses what ended, and relays the journal to the ledger.
+    ///
+    /// # Errors
+    /// The journal cannot be used, or the ledger cannot be written.
+    pub async fn act(&self, now: Timestamp) -> Result<(Acted, Vec<Outcome>), Failure> {
+        let acting = self.acting();
+        let acted = acting.carry_on(now).await.map_err(|e| Failure::of(Kind::Upstream, &e))?;
+        let outcomes = if acted.executions.is_empty() {
+            Vec::new()
+        } else {
+            let summaries = self.summaries(now).await?;
+            acting.assess(&summaries, now).await.map_err(|e| Failure::of(Kind::Upstream, &e))?
+        };
+        relay(&self.journal, &self.lake).await.map_err(|e| Failure::of(Kind::Upstream, &e))?;
+        Ok((acted, outcomes))
+    }
+
+    /// The texts of all incidents.
+    async fn summaries(&self, now: Timestamp) -> Result<BTreeMap<IncidentId, String>, Failure> {
+        let snapshot = self.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
+        let session = Session::open(&snapshot, SessionOptions::at(now)).await.map_err(|e| open::upstream(&e))?;
+        let incidents: Vec<Incident> = session.rows("SELECT * FROM incidents_current").await.map_err(|e| open::upstream(&e))?;
+        Ok(incidents.into_iter().map(|i| (i.incident_id, i.summary)).collect())
+    }
+}
+
+/// A round's error in words.
+fn round_failure(error: &RoundError) -> Failure {
+    match error {
+        RoundError::Lake(e) => open::lake_failure(e),
+        RoundError::Unknown(_) => Failure::of(Kind::User, error).hint("list rounds with `bellwether sql \"SELECT round_id, as_of FROM rounds ORDER BY as_of\"`"),
+        RoundError::AlreadyJudged { .. } => Failure::of(Kind::User, error).hint("look without recording: add --dry-run"),
+        RoundError::Sql(_) | RoundError::Index(_) | RoundError::Canonical(_) => Failure::of(Kind::Internal, error),
+    }
+}
