@@ -67,12 +67,8 @@ pub(crate) fn apply(live: Option<&Value>, config: &Value, writer: &Writer, force
 
     let mut conflicts = Vec::new();
     for entry in entries.iter_mut().filter(|e| !e.is(writer, "Apply")) {
-        let contested: Vec<Path> = entry
-            .fields
-            .iter()
-            .filter(|theirs| wanted.iter().any(|ours| overlaps(ours, theirs) && at(&object, ours) != at(&config, ours)))
-            .cloned()
-            .collect();
+        let contested: Vec<Path> =
+            entry.fields.iter().filter(|theirs| wanted.iter().any(|ours| contests(&object, &config, ours, theirs))).cloned().collect();
         for path in contested {
             if force {
                 entry.fields.remove(&path);
@@ -88,7 +84,7 @@ pub(crate) fn apply(live: Option<&Value>, config: &Value, writer: &Writer, force
     let before = entries.iter().find(|e| e.is(writer, "Apply")).map(|e| e.fields.clone()).unwrap_or_default();
     for gone in before.difference(&wanted) {
         let kept = entries.iter().any(|e| !e.is(writer, "Apply") && e.fields.contains(gone));
-        if !kept && !wanted.iter().any(|w| overlaps(w, gone)) {
+        if !kept && !wanted.iter().any(|w| w.starts_with(gone)) {
             remove(&mut object, gone);
         }
     }
@@ -176,10 +172,21 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The same path, or one within the other.
-fn overlaps(a: &[String], b: &[String]) -> bool {
-    let n = a.len().min(b.len());
-    a[..n] == b[..n]
+/// Whether applying our field would change what their field says.
+fn contests(object: &Value, config: &Value, ours: &[String], theirs: &[String]) -> bool {
+    let (value, live) = (at(config, ours), at(object, ours));
+    // An empty map says "exists", not "is empty": it changes nothing where there is a map.
+    if value == Some(&json!({})) && live.is_some_and(Value::is_object) {
+        return false;
+    }
+    match (ours.starts_with(theirs), theirs.starts_with(ours)) {
+        (true, true) => live != value,
+        // Theirs is a value that would have to become a map, or a map that stays one.
+        (true, false) => at(object, theirs).is_some_and(|v| !v.is_object()),
+        // Theirs is within what would be replaced as a whole.
+        (false, true) => true,
+        (false, false) => false,
+    }
 }
 
 fn without_nulls(value: &Value) -> Value {
@@ -234,7 +241,7 @@ fn set(object: &mut Value, path: &[String], value: Value) {
         }
         place = &mut place[key.as_str()];
     }
-    // An empty map says "exists", not "is empty": it never wipes what others put there.
+    // An empty map never wipes what others put there.
     if value == json!({}) && place.get(last).is_some_and(Value::is_object) {
         return;
     }
@@ -348,6 +355,16 @@ mod tests {
         assert_eq!(forced["spec"]["min"], 2);
         let back = apply(Some(&forced), &isvc(json!({"min": 1})), &by("a"), false).unwrap_err();
         assert_eq!(back[0].manager, "\"b\"");
+    }
+
+    #[test]
+    fn an_empty_map_neither_conflicts_nor_keeps_what_was_in_it() {
+        let a = apply(None, &isvc(json!({"predictor": {"min": 1}})), &by("a"), false).unwrap();
+        let both = apply(Some(&a), &isvc(json!({"predictor": {"canary": 20}})), &by("b"), false).unwrap();
+        let gone = apply(Some(&both), &isvc(json!({"predictor": {}})), &by("b"), false).unwrap();
+        assert_eq!(gone["spec"], json!({"predictor": {"min": 1}}));
+        assert!(apply(Some(&a), &isvc(json!({"predictor": 7})), &by("b"), false).is_err());
+        assert!(apply(Some(&a), &isvc(json!({"predictor": {"min": {"of": 2}}})), &by("b"), false).is_err());
     }
 
     #[test]

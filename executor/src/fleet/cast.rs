@@ -83,7 +83,13 @@ impl EndpointSpec {
     /// The p95 that its owners promise, in seconds: a round number well above an ordinary day.
     pub fn promised_latency(&self) -> f64 {
         let wanted = self.base_latency * 2.2;
-        let step = if wanted < 0.2 { 0.01 } else if wanted < 1.0 { 0.05 } else { 0.25 };
+        let step = if wanted < 0.2 {
+            0.01
+        } else if wanted < 1.0 {
+            0.05
+        } else {
+            0.25
+        };
         (wanted / step).ceil() * step
     }
 }
@@ -102,11 +108,8 @@ pub struct Cast {
 /// Domains whose events become features.
 pub const DOMAINS: [&str; 6] = ["catalog", "clicks", "payments", "support", "logistics", "media"];
 
-const POOLS: [(&str, &str, usize, u32, f64, f64); 3] = [
-    ("gpu-us-east", "A100", 8, 8, 3.06, 0.0),
-    ("gpu-eu-west", "L4", 6, 8, 0.81, 0.0),
-    ("gpu-batch", "H100", 4, 8, 6.88, 0.64),
-];
+const POOLS: [(&str, &str, usize, u32, f64, f64); 3] =
+    [("gpu-us-east", "A100", 8, 8, 3.06, 0.0), ("gpu-eu-west", "L4", 6, 8, 0.81, 0.0), ("gpu-batch", "H100", 4, 8, 6.88, 0.64)];
 
 const VLLM: (&str, &str) = ("kserve-vllmserver", "huggingface");
 const TRITON: (&str, &str) = ("kserve-tritonserver", "triton");
@@ -161,9 +164,10 @@ impl Cast {
                 batch_share: *batch_share,
             })
             .collect();
-        let nodes = pools.iter().enumerate().flat_map(|(i, pool)| {
-            (1..=pool.nodes).map(move |n| NodeSpec { name: NodeName::new(format!("{}-{n}", POOLS[i].0)), pool: i })
-        });
+        let nodes = pools
+            .iter()
+            .enumerate()
+            .flat_map(|(i, pool)| (1..=pool.nodes).map(move |n| NodeSpec { name: NodeName::new(format!("{}-{n}", POOLS[i].0)), pool: i }));
         let noise = Noise::new(seed, "cast");
         let noisy = (noise.bits(-1) % ENDPOINTS.len() as u64) as usize;
         let endpoints = ENDPOINTS.iter().enumerate().map(|(i, row)| endpoint(row, noise.stream(i as u64), i == noisy)).collect();
@@ -187,7 +191,11 @@ fn endpoint(row: &Row, noise: Noise, noisy: bool) -> EndpointSpec {
     let capacity = capacity * between(0, 0.85, 1.2);
     let max_replicas = if batch { 2 } else { 4 + (noise.bits(1) % 3) as u32 };
     // The busiest hour needs most of the replicas, never all: an ordinary day leaves headroom.
-    let peak = if batch { between(2, 0.3, 0.5) * capacity } else { between(2, 0.62, 0.8) * f64::from(max_replicas) * capacity * TARGET_UTILIZATION };
+    let peak = if batch {
+        between(2, 0.16, 0.28) * capacity
+    } else {
+        between(2, 0.62, 0.8) * f64::from(max_replicas) * capacity * TARGET_UTILIZATION
+    };
     let peak_hour = match pool {
         0 => between(3, 18.0, 21.0),
         1 => between(3, 11.0, 15.0),

@@ -128,7 +128,12 @@ const SITUATIONS: [Situation; 12] = [
         weight: 8,
         right: "grow-pool",
         wrong: &["scale-out-endpoint", "shrink-idle-pool", "requeue-job"],
-        what: &["@ full: pods pending for GPUs", "no GPUs left in pool @", "pool @ saturated, new replicas do not start", "pending pods in @, limit reached"],
+        what: &[
+            "@ full: pods pending for GPUs",
+            "no GPUs left in pool @",
+            "pool @ saturated, new replicas do not start",
+            "pending pods in @, limit reached",
+        ],
         seen: &[
             "pool_gpu_utilization # %",
             "# pods pending",
@@ -163,8 +168,19 @@ const SITUATIONS: [Situation; 12] = [
         weight: 6,
         right: "restart-feature-pipeline",
         wrong: &["retrain-model", "requeue-job", "rollback-canary"],
-        what: &["@ stale: no new features", "feature pipeline for @ stuck", "nulls in @ after a broken job", "@ has not been written since hours"],
-        seen: &["null count # times usual", "last COMPLETE event # hours ago", "row count dropped to # %", "airflow task retries exhausted", "freshness check failed"],
+        what: &[
+            "@ stale: no new features",
+            "feature pipeline for @ stuck",
+            "nulls in @ after a broken job",
+            "@ has not been written since hours",
+        ],
+        seen: &[
+            "null count # times usual",
+            "last COMPLETE event # hours ago",
+            "row count dropped to # %",
+            "airflow task retries exhausted",
+            "freshness check failed",
+        ],
     },
     Situation {
         about: About::Pool,
@@ -187,8 +203,18 @@ const SITUATIONS: [Situation; 12] = [
         weight: 5,
         right: "raise-queue-limit",
         wrong: &["scale-out-endpoint", "rollback-canary"],
-        what: &["@ rejects requests although GPUs are idle", "queue limit reached on @ with bursts", "@: short bursts rejected, capacity is free"],
-        seen: &["queue_depth at its limit of #", "gpu_utilization only # %", "error_ratio from 429s", "bursts of a few seconds", "batching window too short"],
+        what: &[
+            "@ rejects requests although GPUs are idle",
+            "queue limit reached on @ with bursts",
+            "@: short bursts rejected, capacity is free",
+        ],
+        seen: &[
+            "queue_depth at its limit of #",
+            "gpu_utilization only # %",
+            "error_ratio from 429s",
+            "bursts of a few seconds",
+            "batching window too short",
+        ],
     },
     Situation {
         about: About::Endpoint,
@@ -204,11 +230,17 @@ const SITUATIONS: [Situation; 12] = [
         right: "renew-endpoint-certificate",
         wrong: &["rollback-canary", "scale-out-endpoint"],
         what: &["TLS errors on @", "@: clients fail with certificate expired", "handshake failures on @"],
-        seen: &["error_ratio 100 % for new connections", "latency as usual", "certificate expired # hours ago", "no deploy, no load change"],
+        seen: &[
+            "error_ratio 100 % for new connections",
+            "latency as usual",
+            "certificate expired # hours ago",
+            "no deploy, no load change",
+        ],
     },
 ];
 
-const PEOPLE: [&str; 9] = ["mira.olsen", "j.park", "tomas.weber", "a.rahman", "lena.kovac", "sam.okafor", "d.silva", "yuki.tanaka", "oncall"];
+const PEOPLE: [&str; 9] =
+    ["mira.olsen", "j.park", "tomas.weber", "a.rahman", "lena.kovac", "sam.okafor", "d.silva", "yuki.tanaka", "oncall"];
 const ASIDES: [&str; 10] = [
     "see INC-#",
     "paged by {mail}",
@@ -322,13 +354,18 @@ fn number(rng: &mut impl Rng, phrase: &str) -> String {
     if phrase.starts_with("psi") {
         return format!("0.{}", rng.random_range(26..95));
     }
-    if phrase.contains("times") || phrase.contains(" x ") { format!("{:.1}", rng.random_range(1.8..7.0)) } else { rng.random_range(2..90).to_string() }
+    if phrase.contains("times") || phrase.contains(" x ") {
+        format!("{:.1}", rng.random_range(1.8..7.0))
+    } else {
+        rng.random_range(2..90).to_string()
+    }
 }
 
 /// Swaps two neighbouring letters somewhere.
 fn misspell(rng: &mut impl Rng, text: &str) -> String {
     let mut letters: Vec<char> = text.chars().collect();
-    let spots: Vec<usize> = (1..letters.len()).filter(|i| letters[*i].is_ascii_lowercase() && letters[*i - 1].is_ascii_lowercase()).collect();
+    let spots: Vec<usize> =
+        (1..letters.len()).filter(|i| letters[*i].is_ascii_lowercase() && letters[*i - 1].is_ascii_lowercase()).collect();
     if !spots.is_empty() {
         let i = spots[rng.random_range(0..spots.len())];
         letters.swap(i - 1, i);

@@ -5,8 +5,8 @@
 //! names. Outputs of the hourly jobs carry `dataQualityMetrics` with quantiles of every column.
 
 use bellwether_model::time::{Span, TimeRange, Timestamp};
-use rand::seq::SliceRandom;
 use rand::Rng;
+use rand::seq::SliceRandom;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -172,7 +172,13 @@ fn jobs_of_hour(noise: Noise, cast: &Cast, script: &Script, hour: Timestamp) -> 
         let events = format!("{domain}/events");
         let topic = dataset("kafka://kafka:9092", format!("{domain}.events"));
         jobs.push(job(format!("{domain}_raw.collect"), 2, 240, vec![topic], vec![profiled(noise, script, d, hour, false)]));
-        jobs.push(job(format!("{domain}_features.build"), 12, 420, vec![dataset("s3://raw", events)], vec![profiled(noise, script, d, hour, true)]));
+        jobs.push(job(
+            format!("{domain}_features.build"),
+            12,
+            420,
+            vec![dataset("s3://raw", events)],
+            vec![profiled(noise, script, d, hour, true)],
+        ));
     }
     for (i, e) in cast.endpoints.iter().enumerate() {
         let name = &e.id.name;
@@ -215,8 +221,11 @@ fn profiled(noise: Noise, script: &Script, domain: usize, hour: Timestamp, featu
         // Days differ by a twentieth of a standard deviation, hours by less; a sample of this size adds next to nothing.
         let wander = 0.03 * daily + 0.02 * noise.smooth(n, 30) + 0.01 * noise.normal(n);
         let value = |z: f64| column.shape.value(z * stretch + shift + wander, features);
-        let quantiles: Map<String, Value> =
-            QUANTILES.iter().enumerate().map(|(q, (key, z))| ((*key).to_owned(), json!(round(value(z + 0.012 * noise.stream(10 + q as u64).normal(n)))))).collect();
+        let quantiles: Map<String, Value> = QUANTILES
+            .iter()
+            .enumerate()
+            .map(|(q, (key, z))| ((*key).to_owned(), json!(round(value(z + 0.012 * noise.stream(10 + q as u64).normal(n))))))
+            .collect();
         let count = rows - nulls;
         let metrics = json!({
             "nullCount": nulls, "distinctCount": (count * 0.8).round(), "count": count,
@@ -238,8 +247,7 @@ fn profiled(noise: Noise, script: &Script, domain: usize, hour: Timestamp, featu
             .iter()
             .map(|c| (c.feature.to_owned(), json!({"inputFields": [{"namespace": "s3://raw", "name": raw, "field": c.raw, "transformations": [{"type": "DIRECT", "subtype": "TRANSFORMATION"}]}]})))
             .collect();
-        facets["columnLineage"] =
-            json!({"_producer": PRODUCER, "_schemaURL": "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json", "fields": fields});
+        facets["columnLineage"] = json!({"_producer": PRODUCER, "_schemaURL": "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json", "fields": fields});
     }
     json!({
         "namespace": bucket, "name": format!("{}/events", DOMAINS[domain]), "facets": facets,

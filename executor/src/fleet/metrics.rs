@@ -18,7 +18,7 @@ pub enum Metric {
     LatencyP95,
     /// Share of an endpoint's requests that fail.
     ErrorRatio,
-    /// Requests that wait at an endpoint.
+    /// Requests that wait at an endpoint, on average over the scrape interval.
     QueueDepth,
     /// Share of an endpoint's GPUs at work.
     GpuUtilization,
@@ -75,7 +75,7 @@ impl Metric {
             Self::RequestRate => "Requests a second that the endpoint receives.",
             Self::LatencyP95 => "95th percentile of the endpoint's answer times, in seconds.",
             Self::ErrorRatio => "Share of the endpoint's requests that fail.",
-            Self::QueueDepth => "Requests that wait at the endpoint.",
+            Self::QueueDepth => "Requests that wait at the endpoint, on average over the scrape interval.",
             Self::GpuUtilization => "Share of the endpoint's GPUs at work.",
             Self::ReplicasReady => "Replicas of the endpoint that are ready.",
             Self::PoolGpuUtilization => "Share of the pool's GPUs at work.",
@@ -131,7 +131,8 @@ pub(crate) fn all_series(seed: u64, cast: &Cast) -> Vec<FleetSeries> {
             _ => {
                 for (i, e) in cast.endpoints.iter().enumerate() {
                     let pool = cast.pools[e.pool].name.as_str();
-                    let pairs = [("namespace", e.id.namespace.as_str()), ("service", e.id.name.as_str()), ("pool", pool), ("runtime", e.runtime)];
+                    let pairs =
+                        [("namespace", e.id.namespace.as_str()), ("service", e.id.name.as_str()), ("pool", pool), ("runtime", e.runtime)];
                     push(Owner::Endpoint(i), i as u64, labels(&pairs));
                 }
             }
@@ -186,7 +187,7 @@ impl FleetSeries {
             Metric::QueueDepth => {
                 let replicas = f64::from(now.replicas.max(1));
                 let waiting = if now.load < 0.95 { now.load.powi(3) / (1.0 - now.load) } else { 17.0 + 260.0 * (now.load - 0.95) };
-                (waiting.min(64.0) * replicas * tremble(0.1, 0.15).max(0.0)).round()
+                waiting.min(64.0) * replicas * tremble(0.08, 0.1).max(0.0)
             }
             Metric::GpuUtilization => (0.05 + 0.88 * now.load.min(1.0) * tremble(0.02, 0.02)).clamp(0.0, 1.0),
             _ => f64::from(now.replicas),

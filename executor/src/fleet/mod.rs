@@ -113,7 +113,9 @@ impl Fleet {
         let seen = api.changes_since(0).last().map_or(0, |e| e.resource_version);
         let state = State { now: spec.start, timeline, seen, acts_done: 0, pending: Vec::new() };
         let series = metrics::all_series(spec.seed, &cast);
-        Self { shared: Arc::new(Shared { spec, cast, script, placement, series, api, state: RwLock::new(state), moments: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared { spec, cast, script, placement, series, api, state: RwLock::new(state), moments: Mutex::default() }),
+        }
     }
 
     /// Lets time pass up to `to`: the script's deploys happen, changes of objects take effect, statuses follow. Going back

@@ -124,7 +124,8 @@ impl Stage<'_> {
             return 0;
         }
         let spec = &self.cast.endpoints[e];
-        let seen = [2, 7, 12].map(|minutes| demand(self.cast, self.script, e, at - Span::from_mins(minutes))).into_iter().fold(0.0, f64::max);
+        let seen =
+            [2, 7, 12].map(|minutes| demand(self.cast, self.script, e, at - Span::from_mins(minutes))).into_iter().fold(0.0, f64::max);
         let needed = (seen / (spec.capacity * TARGET_UTILIZATION)).ceil() as u32;
         needed.clamp(knobs.min, knobs.max)
     }

@@ -25,7 +25,11 @@ pub(crate) struct Pending {
 /// Puts all objects into a fresh API server.
 pub(crate) fn create(api: &ApiServer, cast: &Cast) {
     for namespace in cast.endpoints.iter().map(|e| &e.id.namespace).collect::<std::collections::BTreeSet<_>>() {
-        put(api, "gitops", &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "status": {"phase": "Active"}}));
+        put(
+            api,
+            "gitops",
+            &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}, "status": {"phase": "Active"}}),
+        );
     }
     for (i, pool) in cast.pools.iter().enumerate() {
         let requirements = json!([{"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]}]);
@@ -82,7 +86,8 @@ pub(crate) fn take_note(cast: &Cast, timeline: &mut Timeline, change: &Event) ->
     let gone = change.event == EventType::Deleted;
     let due = match key.kind.as_str() {
         "InferenceService" => {
-            let i = cast.endpoints.iter().position(|e| Some(e.id.namespace.as_str()) == key.namespace.as_deref() && e.id.name == key.name)?;
+            let i =
+                cast.endpoints.iter().position(|e| Some(e.id.namespace.as_str()) == key.namespace.as_deref() && e.id.name == key.name)?;
             let mut knobs = Knobs::of(&change.object);
             knobs.stopped |= gone;
             timeline.set_endpoint(i, change.at, knobs)?

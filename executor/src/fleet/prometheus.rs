@@ -94,7 +94,11 @@ impl Params {
                 text.parse::<Span>().map_err(wrong)?.micros() / 1_000
             }
         };
-        if millis > 0 { Ok(millis) } else { Err("invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer".into()) }
+        if millis > 0 {
+            Ok(millis)
+        } else {
+            Err("invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer".into())
+        }
     }
     fn query(&self) -> Result<Query, String> {
         Query::parse(self.get("query").unwrap_or_default()).map_err(|e| e.to_string())
@@ -117,7 +121,10 @@ fn answer(fleet: &Fleet, method: &Method, path: &str, params: &Params) -> Respon
             json!(names).to_string()
         }),
         "/api/v1/metadata" => Ok(metadata(params).to_string()),
-        "/api/v1/status/buildinfo" => Ok(json!({"version": "3.5.0", "revision": "simulated", "branch": "HEAD", "buildUser": "", "buildDate": "", "goVersion": ""}).to_string()),
+        "/api/v1/status/buildinfo" => {
+            Ok(json!({"version": "3.5.0", "revision": "simulated", "branch": "HEAD", "buildUser": "", "buildDate": "", "goVersion": ""})
+                .to_string())
+        }
         _ => match path.strip_prefix("/api/v1/label/").and_then(|rest| rest.strip_suffix("/values")) {
             Some(name) => label_sets(fleet, params).map(|sets| {
                 let name = decode(name, false);
@@ -145,7 +152,8 @@ fn instant(fleet: &Fleet, params: &Params) -> Result<String, String> {
 }
 
 fn range(fleet: &Fleet, params: &Params) -> Result<String, String> {
-    let required = |name: &str| params.time(name)?.ok_or_else(|| format!("invalid parameter {name:?}: cannot parse \"\" to a valid timestamp"));
+    let required =
+        |name: &str| params.time(name)?.ok_or_else(|| format!("invalid parameter {name:?}: cannot parse \"\" to a valid timestamp"));
     let (start, end, step) = (required("start")?, required("end")?, params.step()?);
     if end < start {
         return Err("invalid parameter \"end\": end timestamp must not be before start time".into());

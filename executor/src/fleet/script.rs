@@ -158,7 +158,8 @@ impl Script {
         let (ill, hosted) = sick_node(&mut rng, cast, placement, &[surged, cured]);
         let domain = rng.random_range(0..DOMAINS.len());
 
-        let mut versions: Vec<Vec<(Timestamp, u32)>> = cast.endpoints.iter().map(|e| vec![(start - Span::from_days(400), e.first_version)]).collect();
+        let mut versions: Vec<Vec<(Timestamp, u32)>> =
+            cast.endpoints.iter().map(|e| vec![(start - Span::from_days(400), e.first_version)]).collect();
         let mut acts = Vec::new();
         let calm: Vec<usize> = (0..cast.endpoints.len()).filter(|i| ![surged, cured].contains(i) && !hosted.contains(i)).collect();
         // Ordinary releases, two of them on the last day, none of which changes anything anyone could measure.
@@ -257,7 +258,12 @@ impl Script {
         let mut faults = vec![
             label(FaultKind::TrafficSurge, endpoint(surged), Vec::new(), surge),
             label(FaultKind::FeatureDrift, root, touched, drift),
-            label(FaultKind::SickNode, Entity::Node(cast.nodes[ill.node].name.clone()), guests(cast, placement, ill.node).map(endpoint).collect(), sick),
+            label(
+                FaultKind::SickNode,
+                Entity::Node(cast.nodes[ill.node].name.clone()),
+                guests(cast, placement, ill.node).map(endpoint).collect(),
+                sick,
+            ),
             label(FaultKind::BadCanary, endpoint(cured), Vec::new(), canary),
             label(FaultKind::IdlePool, Entity::Pool(cast.pools[2].name.clone()), Vec::new(), idle),
         ];
@@ -298,7 +304,10 @@ fn sick_node(rng: &mut impl Rng, cast: &Cast, placement: &Placement, not: &[usiz
         let holds = |e: usize, n: u32| placement.share(e, n, node, &all) >= 0.16;
         let hosted: Vec<usize> = cast
             .endpoints_of(spec.pool)
-            .filter(|e| cast.endpoints[*e].tremble < 4.0 && (cast.endpoints[*e].min_replicas..=cast.endpoints[*e].max_replicas).all(|n| holds(*e, n)))
+            .filter(|e| {
+                cast.endpoints[*e].tremble < 4.0
+                    && (cast.endpoints[*e].min_replicas..=cast.endpoints[*e].max_replicas).all(|n| holds(*e, n))
+            })
             .collect();
         let clash = hosted.iter().filter(|e| not.contains(e)).count() as i64;
         let score = (hosted.len().min(3) as i64 - 3 * clash) * 100 + i64::from(rng.random_range(0..90));

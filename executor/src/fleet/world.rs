@@ -1,4 +1,4 @@
-//! The files that a user of this fleet would have written: playbooks, blueprints, checks and rules.
+//! The files that a user of this fleet would have written: playbooks, blueprints, bindings, checks and rules.
 
 use super::Fleet;
 use super::cast::{Cast, EndpointSpec};
@@ -24,11 +24,13 @@ const ENDPOINT: &str = include_str!("world/endpoint.yaml");
 const POOL: &str = include_str!("world/pool.yaml");
 
 /// Every file, as path and text, sorted by path: `blueprints/<namespace>/<service>.yaml`, `blueprints/pools/<pool>.yaml`,
-/// `checks.yaml`, `playbooks/<id>.yaml`, `rules.yaml`.
+/// `checks.yaml`, `playbooks/<id>.yaml`, `rules.yaml`, and `services.yaml`, which says what each blueprint governs.
 pub fn files(fleet: &Fleet) -> Vec<(String, String)> {
-    let mut files: Vec<(String, String)> = PLAYBOOKS.iter().map(|(id, text)| (format!("playbooks/{id}.yaml"), (*text).to_owned())).collect();
+    let mut files: Vec<(String, String)> =
+        PLAYBOOKS.iter().map(|(id, text)| (format!("playbooks/{id}.yaml"), (*text).to_owned())).collect();
     files.push(("checks.yaml".into(), CHECKS.into()));
     files.push(("rules.yaml".into(), RULES.into()));
+    files.push(("services.yaml".into(), services(fleet.cast())));
     files.extend(blueprints(fleet.cast()));
     files.sort();
     files
@@ -41,6 +43,15 @@ fn blueprints(cast: &Cast) -> Vec<(String, String)> {
         (format!("blueprints/pools/{}.yaml", p.name), text)
     });
     endpoints.chain(pools).collect()
+}
+
+fn services(cast: &Cast) -> String {
+    let endpoints = cast.endpoints.iter().map(|e| {
+        let (namespace, name) = (&e.id.namespace, &e.id.name);
+        format!("{name}: {{blueprint: {name}, namespace: {namespace}, object: InferenceService/{name}}}\n")
+    });
+    let pools = cast.pools.iter().map(|p| format!("{0}: {{blueprint: {0}, object: NodePool/{0}}}\n", p.name));
+    std::iter::once("# Which blueprint governs which object.\n\n".to_owned()).chain(endpoints).chain(pools).collect()
 }
 
 fn endpoint(e: &EndpointSpec) -> String {
