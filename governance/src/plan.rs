@@ -327,11 +327,12 @@ mod tests {
         assert_eq!(scale("max_replicas: 8", 2, 9).unwrap(), Operation::ScaleBeyondLimits, "still beyond");
     }
 
+    static RULES: std::sync::LazyLock<Governance> = std::sync::LazyLock::new(governance);
+
     proptest::proptest! {
         #[test]
         fn a_patch_reads_as_the_operation_that_was_planned(min in 0u32..20, max in 0u32..20, add_min in -10i32..10, add_max in -10i32..10) {
-            let rules = governance();
-            let scaling = &rules.service(&"iris".into()).unwrap().blueprint.spec.scaling;
+            let scaling = &RULES.service(&"iris".into()).unwrap().blueprint.spec.scaling;
             let mut fleet = inventory();
             (fleet.endpoints[0].min_replicas, fleet.endpoints[0].max_replicas) = (Replicas(min), Replicas(max));
             let action = bellwether_model::playbook::Action::ScaleEndpoint { add_min, add_max, min_replicas: None, max_replicas: None };
