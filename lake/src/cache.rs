@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn what_is_unused_for_longest_goes_first() {
         let cache = RowCache::default();
-        let rows: FileRows = Arc::new(vec![RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![0; 2 << 20])) as ArrayRef)]).unwrap()]);
+        let rows: FileRows =
+            Arc::new(vec![RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![0; 2 << 20])) as ArrayRef)]).unwrap()]);
         for path in ["a", "b", "c", "d", "e", "f", "g"] {
             cache.put(path.into(), &rows);
         }

@@ -49,7 +49,10 @@ fn properties() -> WriterProperties {
 
 /// A batch as a Parquet file of one row group.
 pub(crate) fn encode_rows(batch: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
-    let properties = WriterProperties::builder().set_created_by("bellwether".to_owned()).set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let properties = WriterProperties::builder()
+        .set_created_by("bellwether".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .build();
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options(properties))?;
     writer.write(batch)?;
     writer.into_inner()
@@ -62,7 +65,8 @@ fn options(properties: WriterProperties) -> ArrowWriterOptions {
 /// Segments, in order of series, as a Parquet file. No series is split between row groups.
 pub(crate) fn encode_samples(segments: &[Segment<'_>]) -> Result<Vec<u8>, ParquetError> {
     let groups = row_groups(segments);
-    let (mut file, factory) = ArrowWriter::try_new_with_options(Vec::new(), file_schema(&SAMPLES), options(properties()))?.into_serialized_writer()?;
+    let (mut file, factory) =
+        ArrowWriter::try_new_with_options(Vec::new(), file_schema(&SAMPLES), options(properties()))?.into_serialized_writer()?;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -111,7 +115,10 @@ fn row_groups<'s, 'a>(segments: &'s [Segment<'a>]) -> Vec<&'s [Segment<'a>]> {
     groups
 }
 
-fn encode_group(writers: Vec<parquet::arrow::arrow_writer::ArrowColumnWriter>, segments: &[Segment<'_>]) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+fn encode_group(
+    writers: Vec<parquet::arrow::arrow_writer::ArrowColumnWriter>,
+    segments: &[Segment<'_>],
+) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
     let rows = segments.iter().map(|s| s.ts.len()).sum();
     let (mut ids, mut ts, mut values) = (Vec::with_capacity(rows), Vec::with_capacity(rows), Vec::with_capacity(rows));
     for segment in segments {
@@ -119,8 +126,11 @@ fn encode_group(writers: Vec<parquet::arrow::arrow_writer::ArrowColumnWriter>, s
         ts.extend_from_slice(segment.ts);
         values.extend_from_slice(segment.values);
     }
-    let columns: [ArrayRef; 3] =
-        [Arc::new(Int64Array::from(ids)), Arc::new(TimestampMicrosecondArray::from(ts).with_timezone("UTC")), Arc::new(Float64Array::from(values))];
+    let columns: [ArrayRef; 3] = [
+        Arc::new(Int64Array::from(ids)),
+        Arc::new(TimestampMicrosecondArray::from(ts).with_timezone("UTC")),
+        Arc::new(Float64Array::from(values)),
+    ];
     let schema = file_schema(&SAMPLES);
     let mut chunks = Vec::with_capacity(columns.len());
     for ((mut writer, column), field) in writers.into_iter().zip(&columns).zip(schema.fields()) {

@@ -138,11 +138,19 @@ impl LakeError {
             Self::Location { .. } => Some("write a folder (./ledger) or a URL (s3://bucket/ledger)"),
             Self::Permission { .. } => Some("check the owner and mode of the folder, or the credentials of the bucket"),
             Self::DiskFull { .. } => Some("free space and repeat: nothing of this batch was stored, and repeating adds no row twice"),
-            Self::Damaged { .. } => Some("run `bellwether lake stat --check` to find all damaged files; restore them from a backup, or ingest their days again"),
+            Self::Damaged { .. } => {
+                Some("run `bellwether lake stat --check` to find all damaged files; restore them from a backup, or ingest their days again")
+            }
             Self::NoVersion { .. } => Some("older versions are kept for 7 days after compaction"),
             Self::Busy { .. } => Some("repeat later, or let fewer processes write"),
             Self::Collision { .. } => Some("give one of the two series another label"),
-            Self::HalfStored { .. } | Self::Store { .. } | Self::Rows { .. } | Self::NotFinite { .. } | Self::Foreign { .. } | Self::Retention { .. } | Self::Bug(_) => None,
+            Self::HalfStored { .. }
+            | Self::Store { .. }
+            | Self::Rows { .. }
+            | Self::NotFinite { .. }
+            | Self::Foreign { .. }
+            | Self::Retention { .. }
+            | Self::Bug(_) => None,
         }
     }
 
@@ -183,7 +191,9 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> {
 fn is_denied(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(e) = next {
-        if let Some(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }) = e.downcast_ref::<object_store::Error>() {
+        if let Some(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }) =
+            e.downcast_ref::<object_store::Error>()
+        {
             return true;
         }
         next = e.source();

@@ -70,7 +70,14 @@ impl DataFile {
         let day = view.partition_values_map().get("day").and_then(|d| parse_day(d.as_deref()?));
         let stats = view.stats().map(|s| FileStats::parse(table, &s)).unwrap_or_default();
         let modified_ms = view.modification_time();
-        Self { rank: rank_of(&path).unwrap_or(modified_ms.saturating_mul(1_000)), size: view.size().max(0) as u64, modified_ms, day, stats, path }
+        Self {
+            rank: rank_of(&path).unwrap_or(modified_ms.saturating_mul(1_000)),
+            size: view.size().max(0) as u64,
+            modified_ms,
+            day,
+            stats,
+            path,
+        }
     }
 
     /// How many rows it has, 0 when the log does not say.
@@ -123,7 +130,11 @@ impl FileStats {
         let mut stats = Self { rows: all["numRecords"].as_i64(), columns: BTreeMap::new() };
         for column in table.columns {
             let bound = |side: &str| parse_bound(column.kind, all[side].get(column.name)?);
-            let found = ColumnStats { min: bound("minValues"), max: bound("maxValues").map(widen), nulls: all["nullCount"].get(column.name).and_then(Value::as_i64) };
+            let found = ColumnStats {
+                min: bound("minValues"),
+                max: bound("maxValues").map(widen),
+                nulls: all["nullCount"].get(column.name).and_then(Value::as_i64),
+            };
             if found != ColumnStats::default() {
                 stats.columns.insert(column.name.to_owned(), found);
             }

@@ -118,7 +118,9 @@ impl Lake {
             return Ok(Appended::AlreadyThere);
         }
         let file = self.write_rows(table, batch, None).await?;
-        self.commit(&mut open, vec![file], lanes).await.map(|version| version.map_or(Appended::AlreadyThere, |version| Appended::Added { version, rows: batch.num_rows() }))
+        self.commit(&mut open, vec![file], lanes)
+            .await
+            .map(|version| version.map_or(Appended::AlreadyThere, |version| Appended::Added { version, rows: batch.num_rows() }))
     }
 
     /// Appends samples, and the series that are new, in one commit a table.
@@ -182,17 +184,36 @@ impl Lake {
         if now > last { now } else { self.last_rank.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
-    pub(crate) async fn write_rows(&self, table: &'static TableDef, batch: &RecordBatch, rank: Option<i64>) -> Result<(DataFile, String), LakeError> {
+    pub(crate) async fn write_rows(
+        &self,
+        table: &'static TableDef,
+        batch: &RecordBatch,
+        rank: Option<i64>,
+    ) -> Result<(DataFile, String), LakeError> {
         let bytes = encode_rows(batch).map_err(|e| LakeError::store(format!("a file of {}", table.name), e))?;
         self.write(table, bytes, FileStats::json_of(batch), None, rank).await
     }
 
     /// Writes a file that no reader sees until it is committed.
-    pub(crate) async fn write(&self, table: &'static TableDef, bytes: Vec<u8>, stats: String, day: Option<i32>, rank: Option<i64>) -> Result<(DataFile, String), LakeError> {
+    pub(crate) async fn write(
+        &self,
+        table: &'static TableDef,
+        bytes: Vec<u8>,
+        stats: String,
+        day: Option<i32>,
+        rank: Option<i64>,
+    ) -> Result<(DataFile, String), LakeError> {
         let fresh = self.next_rank();
         let salt = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), fresh);
         let path = new_path(day, rank.unwrap_or(fresh), salt);
-        let file = DataFile { size: bytes.len() as u64, modified_ms: chrono::Utc::now().timestamp_millis(), rank: rank.unwrap_or(fresh), day, stats: FileStats::parse(table, &stats), path };
+        let file = DataFile {
+            size: bytes.len() as u64,
+            modified_ms: chrono::Utc::now().timestamp_millis(),
+            rank: rank.unwrap_or(fresh),
+            day,
+            stats: FileStats::parse(table, &stats),
+            path,
+        };
         let target = self.place.resolve(&format!("{}/{}", table.name, file.path));
         self.place.store.put(&target, PutPayload::from(bytes)).await.map_err(|e| LakeError::store(format!("table {}", table.name), e))?;
         Ok((file, stats))

@@ -112,9 +112,15 @@ impl Lake {
     }
 
     /// The samples of one day as one file, of equal ones the newest.
-    async fn merge_samples(&self, day: Option<i32>, old: &[Arc<DataFile>], rank: Option<i64>) -> Result<Vec<(DataFile, String)>, LakeError> {
+    async fn merge_samples(
+        &self,
+        day: Option<i32>,
+        old: &[Arc<DataFile>],
+        rank: Option<i64>,
+    ) -> Result<Vec<(DataFile, String)>, LakeError> {
         let range = TimeRange { start: Timestamp::from_micros(i64::MIN), end: Timestamp::from_micros(i64::MAX) };
-        let blocks: Vec<Block> = read_files(self.place().clone(), old.to_vec(), SampleQuery { series: None, range }).await?.try_collect().await?;
+        let blocks: Vec<Block> =
+            read_files(self.place().clone(), old.to_vec(), SampleQuery { series: None, range }).await?.try_collect().await?;
         let segments: Vec<_> = blocks.iter().flat_map(|block| block.days().into_values().flatten()).collect();
         if segments.is_empty() {
             return Ok(Vec::new());
@@ -123,13 +129,22 @@ impl Lake {
         Ok(vec![self.write(&SAMPLES, bytes, samples::stats(&segments), day, rank).await?])
     }
 
-    async fn merge_rows(&self, def: &'static TableDef, old: &[Arc<DataFile>], rank: Option<i64>) -> Result<Vec<(DataFile, String)>, LakeError> {
+    async fn merge_rows(
+        &self,
+        def: &'static TableDef,
+        old: &[Arc<DataFile>],
+        rank: Option<i64>,
+    ) -> Result<Vec<(DataFile, String)>, LakeError> {
         let mut batches = Vec::new();
         for file in old {
             batches.extend(read_rows(self.place(), def, file).await?);
         }
         let schema = batches.first().map_or_else(|| file_schema(def), |b| b.schema());
-        let batch = concat_batches(&schema, &batches).map_err(|e| LakeError::Damaged { table: def.name.to_owned(), file: def.name.to_owned(), source: e.into() })?;
+        let batch = concat_batches(&schema, &batches).map_err(|e| LakeError::Damaged {
+            table: def.name.to_owned(),
+            file: def.name.to_owned(),
+            source: e.into(),
+        })?;
         Ok(vec![self.write_rows(def, &batch, rank).await?])
     }
 
@@ -147,7 +162,9 @@ impl Lake {
             .map_err(|e| LakeError::delta(def.name, e))?;
         let log_cutoff = (now - LOG_RETENTION).millis();
         if let Some(version) = open.version() {
-            cleanup_expired_logs_for(version, open.log_store().as_ref(), log_cutoff, None).await.map_err(|e| LakeError::delta(def.name, e))?;
+            cleanup_expired_logs_for(version, open.log_store().as_ref(), log_cutoff, None)
+                .await
+                .map_err(|e| LakeError::delta(def.name, e))?;
         }
         table.reopen(open);
         Ok(metrics.files_deleted.len())

@@ -92,7 +92,9 @@ fn object<T: Serialize>(table: &TableDef, row: usize, value: &T) -> Result<Map<S
     for column in table.columns {
         match (object.get_mut(column.name), column.kind) {
             (Some(value), Kind::Json) => *value = Value::String(serde_json::to_string(value).map_err(encode)?),
-            (None | Some(Value::Null), _) if !column.nullable => return Err(RowError::Empty { table: table.name, row, column: column.name }),
+            (None | Some(Value::Null), _) if !column.nullable => {
+                return Err(RowError::Empty { table: table.name, row, column: column.name });
+            }
             _ => {}
         }
     }
@@ -121,7 +123,10 @@ pub fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowErro
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(batch)?;
     writer.finish()?;
-    serde_json::Deserializer::from_slice(&writer.into_inner()).into_iter().collect::<Result<_, _>>().map_err(|e| ArrowError::JsonError(e.to_string()))
+    serde_json::Deserializer::from_slice(&writer.into_inner())
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|e| ArrowError::JsonError(e.to_string()))
 }
 
 fn open_json(schema: &SchemaRef, object: &mut Map<String, Value>) -> Result<(), serde_json::Error> {

@@ -22,7 +22,11 @@ pub(crate) fn sort(samples: &Samples) -> Result<Block, LakeError> {
             return Err(LakeError::Bug(format!("sample {i} belongs to no series of its batch")));
         }
         if !samples.values[i].is_finite() {
-            return Err(LakeError::NotFinite { series: Box::new(samples.series[series].clone()), ts: samples.ts[i], value: samples.values[i] });
+            return Err(LakeError::NotFinite {
+                series: Box::new(samples.series[series].clone()),
+                ts: samples.ts[i],
+                value: samples.values[i],
+            });
         }
         starts[ranks[series] as usize + 1] += 1;
         i += 1;

@@ -51,7 +51,8 @@ pub struct SampleQuery {
 /// All rows of a file, without the columns that partition its table.
 pub async fn read_rows(place: &Place, table: &TableDef, file: &DataFile) -> Result<Vec<RecordBatch>, LakeError> {
     let name = format!("{}/{}", table.name, file.path);
-    let damaged = |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Damaged { table: table.name.to_owned(), file: name.clone(), source };
+    let damaged =
+        |source: Box<dyn std::error::Error + Send + Sync>| LakeError::Damaged { table: table.name.to_owned(), file: name.clone(), source };
     let bytes = fetch_all(place, &name).await.map_err(|e| missing(table, &name, e))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|b| b.build()).map_err(|e| damaged(e.into()))?;
     reader.collect::<Result<_, _>>().map_err(|e| damaged(e.into()))
@@ -63,7 +64,9 @@ async fn fetch_all(place: &Place, name: &str) -> Result<bytes::Bytes, object_sto
 
 fn missing(table: &TableDef, name: &str, error: object_store::Error) -> LakeError {
     match error {
-        object_store::Error::NotFound { .. } => LakeError::Damaged { table: table.name.to_owned(), file: name.to_owned(), source: error.into() },
+        object_store::Error::NotFound { .. } => {
+            LakeError::Damaged { table: table.name.to_owned(), file: name.to_owned(), source: error.into() }
+        }
         other => LakeError::store(name, other),
     }
 }
@@ -72,7 +75,10 @@ fn missing(table: &TableDef, name: &str, error: object_store::Error) -> LakeErro
 ///
 /// # Errors
 /// [`LakeError::Damaged`] names a file that is missing or cut short.
-pub async fn samples(snapshot: &Snapshot, query: SampleQuery) -> Result<impl Stream<Item = Result<Block, LakeError>> + Send + use<>, LakeError> {
+pub async fn samples(
+    snapshot: &Snapshot,
+    query: SampleQuery,
+) -> Result<impl Stream<Item = Result<Block, LakeError>> + Send + use<>, LakeError> {
     let files = snapshot.files(&SAMPLES).iter().filter(|f| may_hold(f, &query.range)).cloned().collect();
     read_files(snapshot.place().clone(), files, query).await
 }
@@ -113,7 +119,12 @@ struct Opened {
     metadata: Arc<ParquetMetaData>,
 }
 
-pub(crate) async fn footer(place: &Place, table: &TableDef, file: &DataFile, index: PageIndexPolicy) -> Result<(Path, ParquetMetaData), LakeError> {
+pub(crate) async fn footer(
+    place: &Place,
+    table: &TableDef,
+    file: &DataFile,
+    index: PageIndexPolicy,
+) -> Result<(Path, ParquetMetaData), LakeError> {
     let name = format!("{}/{}", table.name, file.path);
     let path = place.resolve(&name);
     let damaged = |source: ParquetError| LakeError::Damaged { table: table.name.to_owned(), file: name.clone(), source: source.into() };
@@ -192,7 +203,13 @@ impl Opened {
     }
 
     /// The wanted samples of a slice.
-    fn read(&self, runtime: &tokio::runtime::Handle, store: &dyn ObjectStore, query: &SampleQuery, slice: &Slice) -> Result<Block, LakeError> {
+    fn read(
+        &self,
+        runtime: &tokio::runtime::Handle,
+        store: &dyn ObjectStore,
+        query: &SampleQuery,
+        slice: &Slice,
+    ) -> Result<Block, LakeError> {
         let (groups, selection) = self.choose(query, slice);
         let mut block = Block::default();
         if groups.is_empty() {
@@ -250,7 +267,9 @@ impl Opened {
         };
         let starts = offsets.page_locations();
         let first = |i: usize| starts.get(i).map_or(rows, |p| p.first_row_index.max(0) as usize);
-        (0..starts.len()).map(|i| Page { rows: first(i)..first(i + 1), series: index.min_value(i).copied().zip(index.max_value(i).copied()) }).collect()
+        (0..starts.len())
+            .map(|i| Page { rows: first(i)..first(i + 1), series: index.min_value(i).copied().zip(index.max_value(i).copied()) })
+            .collect()
     }
 
     /// Copies the wanted samples of a batch, run by run of equal series.

@@ -36,7 +36,9 @@ impl Snapshot {
     pub fn stat(&self) -> Vec<TableStat> {
         self.tables()
             .map(|t| {
-                let bounds = |side: fn(&DataFile, &str) -> Option<Timestamp>| t.def.event_time.into_iter().flat_map(move |c| t.files.iter().filter_map(move |f| side(f, c)));
+                let bounds = |side: fn(&DataFile, &str) -> Option<Timestamp>| {
+                    t.def.event_time.into_iter().flat_map(move |c| t.files.iter().filter_map(move |f| side(f, c)))
+                };
                 TableStat {
                     table: t.def.name.to_owned(),
                     version: t.version,
@@ -53,7 +55,9 @@ impl Snapshot {
     /// Opens the footer of every file and gives the files that cannot be read, each as [`LakeError::Damaged`].
     pub async fn damaged_files(&self) -> Vec<LakeError> {
         let all: Vec<_> = self.tables().flat_map(|t| t.files.iter().map(|f| (t.def, Arc::clone(f)))).collect();
-        let check = |(def, file): (&'static crate::tables::TableDef, Arc<DataFile>)| async move { footer(self.place(), def, &file, PageIndexPolicy::Skip).await.err() };
+        let check = |(def, file): (&'static crate::tables::TableDef, Arc<DataFile>)| async move {
+            footer(self.place(), def, &file, PageIndexPolicy::Skip).await.err()
+        };
         stream::iter(all).map(check).buffered(16).filter_map(std::future::ready).collect().await
     }
 }

@@ -90,7 +90,9 @@ impl Place {
     /// Makes sure that a commit which was found to have landed is on the disk: its own error may have been that of the sync.
     pub(crate) fn sync_log(&self, table: &str) -> Result<(), LakeError> {
         match self.url.to_file_path() {
-            Ok(folder) if self.url.scheme() == "file" => sync(&folder.join(table).join("_delta_log")).map_err(|e| LakeError::store(format!("table {table}"), e)),
+            Ok(folder) if self.url.scheme() == "file" => {
+                sync(&folder.join(table).join("_delta_log")).map_err(|e| LakeError::store(format!("table {table}"), e))
+            }
             _ => Ok(()),
         }
     }
@@ -139,7 +141,13 @@ mod tests {
     #[test]
     fn buckets_take_options_and_refuse_unknown_ones() {
         let options = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>();
-        let known = options(&[("aws_region", "eu-1"), ("aws_endpoint_url", "http://127.0.0.1:1/"), ("allow_http", "true"), ("aws_access_key_id", "a"), ("aws_secret_access_key", "b")]);
+        let known = options(&[
+            ("aws_region", "eu-1"),
+            ("aws_endpoint_url", "http://127.0.0.1:1/"),
+            ("allow_http", "true"),
+            ("aws_access_key_id", "a"),
+            ("aws_secret_access_key", "b"),
+        ]);
         let place = Place::open("s3://bucket/deep/ledger", &known).unwrap();
         assert_eq!(place.resolve("runs").as_ref(), "deep/ledger/runs");
         let error = Place::open("s3://bucket/ledger", &options(&[("aws_regoin", "eu-1")])).unwrap_err();

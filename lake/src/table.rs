@@ -193,17 +193,27 @@ impl Table {
         self.commit(place, adds, removes, &[], DeltaOperation::Optimize { predicate: None, target_size: 0 }).await
     }
 
-    async fn commit(&mut self, place: &Place, adds: Vec<Add>, removes: Vec<Remove>, lanes: &[Lane], operation: DeltaOperation) -> Result<Option<i64>, LakeError> {
+    async fn commit(
+        &mut self,
+        place: &Place,
+        adds: Vec<Add>,
+        removes: Vec<Remove>,
+        lanes: &[Lane],
+        operation: DeltaOperation,
+    ) -> Result<Option<i64>, LakeError> {
         let paths: Vec<_> = adds.iter().map(|a| a.path.clone()).collect();
         let rewrites = !removes.is_empty();
         let actions: Vec<_> = removes.into_iter().map(Action::Remove).chain(adds.into_iter().map(Action::Add)).collect();
         for _ in 0..ATTEMPTS {
-            let Some(table) = &mut self.open else { return Err(LakeError::Bug(format!("commit to {} before it was opened", self.def.name))) };
+            let Some(table) = &mut self.open else {
+                return Err(LakeError::Bug(format!("commit to {} before it was opened", self.def.name)));
+            };
             let transactions = lanes.iter().map(|l| Transaction::new(&l.app_id, l.sequence)).collect();
             let properties = CommitProperties::default().with_application_transactions(transactions).with_cleanup_expired_logs(Some(false));
             let snapshot = table.snapshot().map_err(|e| LakeError::delta(self.def.name, e))?;
             let reference: &dyn TableReference = snapshot;
-            let commit = CommitBuilder::from(properties).with_actions(actions.clone()).build(Some(reference), table.log_store(), operation.clone());
+            let commit =
+                CommitBuilder::from(properties).with_actions(actions.clone()).build(Some(reference), table.log_store(), operation.clone());
             let error = match commit.await {
                 Ok(done) => {
                     let version = done.version() as i64;
@@ -256,20 +266,17 @@ enum Race {
 }
 
 fn race(error: &DeltaTableError) -> Option<Race> {
+    use CommitConflictError::{ConcurrentAppend, ConcurrentDeleteDelete, ConcurrentDeleteRead, ConcurrentTransaction};
     match error {
         // The kernel's refusals are of listings, as in `refresh`.
         DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::KernelError(_) | DeltaTableError::Kernel { .. } => Some(Race::Again),
-        DeltaTableError::Transaction { source } => match source {
-            TransactionError::VersionAlreadyExists(_) | TransactionError::MaxCommitAttempts(_) => Some(Race::Again),
-            TransactionError::CommitConflict(conflict) => match conflict {
-                CommitConflictError::ConcurrentTransaction
-                | CommitConflictError::ConcurrentAppend
-                | CommitConflictError::ConcurrentDeleteRead
-                | CommitConflictError::ConcurrentDeleteDelete => Some(Race::Lost),
-                _ => None,
-            },
-            _ => None,
-        },
+        DeltaTableError::Transaction { source: TransactionError::VersionAlreadyExists(_) | TransactionError::MaxCommitAttempts(_) } => {
+            Some(Race::Again)
+        }
+        DeltaTableError::Transaction {
+            source:
+                TransactionError::CommitConflict(ConcurrentTransaction | ConcurrentAppend | ConcurrentDeleteRead | ConcurrentDeleteDelete),
+        } => Some(Race::Lost),
         _ => None,
     }
 }

@@ -29,7 +29,11 @@ async fn raw(session: &Session, def: &'static TableDef) -> Result<RecordBatch, S
     }
     // Files carry no Arrow metadata; the definition says which columns are JSON.
     let schema = file_schema(def);
-    let batches = read.iter().flat_map(|rows| rows.iter()).map(|b| RecordBatch::try_new(schema.clone(), b.columns().to_vec())).collect::<Result<Vec<_>, _>>();
+    let batches = read
+        .iter()
+        .flat_map(|rows| rows.iter())
+        .map(|b| RecordBatch::try_new(schema.clone(), b.columns().to_vec()))
+        .collect::<Result<Vec<_>, _>>();
     batches.and_then(|b| concat_batches(&schema, &b)).map_err(|e| misfit(def, e))
 }
 

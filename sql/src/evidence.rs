@@ -1,6 +1,8 @@
 //! Everything besides samples that judging rests on, as of one instant.
 
-use bellwether_lake::tables::{CHANGES, COLUMN_PROFILES, ENDPOINTS, EXECUTIONS, INCIDENTS, LABELS, NODES, OUTCOMES, POOLS, RUN_IO, RUNS, SIGNALS};
+use bellwether_lake::tables::{
+    CHANGES, COLUMN_PROFILES, ENDPOINTS, EXECUTIONS, INCIDENTS, LABELS, NODES, OUTCOMES, POOLS, RUN_IO, RUNS, SIGNALS,
+};
 use bellwether_model::dataset::{ColumnProfile, RunIo};
 use bellwether_model::execution::Execution;
 use bellwether_model::incident::Incident;
@@ -48,7 +50,11 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
     let recently = session.horizon() - CHANGES_BACK;
     let mut found = Evidence {
         run_io: typed(&current(session, &RUN_IO).await?)?,
-        inventory: Inventory { endpoints: objects(session, &ENDPOINTS).await?, pools: objects(session, &POOLS).await?, nodes: objects(session, &NODES).await? },
+        inventory: Inventory {
+            endpoints: objects(session, &ENDPOINTS).await?,
+            pools: objects(session, &POOLS).await?,
+            nodes: objects(session, &NODES).await?,
+        },
         open_incidents: typed(&open(&current(session, &INCIDENTS).await?, &INCIDENTS)?)?,
         open_signals: typed(&open(&current(session, &SIGNALS).await?, &SIGNALS)?)?,
         runs: typed(&current(session, &RUNS).await?)?,
@@ -58,7 +64,15 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
         column_profiles: typed(&current(session, &COLUMN_PROFILES).await?)?,
         labels: typed(&current(session, &LABELS).await?)?,
     };
-    found.run_io.sort_by(|a, b| (a.event_time, &a.run_id, a.flow, &a.dataset_namespace, &a.dataset_name).cmp(&(b.event_time, &b.run_id, b.flow, &b.dataset_namespace, &b.dataset_name)));
+    found.run_io.sort_by(|a, b| {
+        (a.event_time, &a.run_id, a.flow, &a.dataset_namespace, &a.dataset_name).cmp(&(
+            b.event_time,
+            &b.run_id,
+            b.flow,
+            &b.dataset_namespace,
+            &b.dataset_name,
+        ))
+    });
     found.inventory.endpoints.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
     found.inventory.pools.sort_by(|a, b| a.pool.cmp(&b.pool));
     found.inventory.nodes.sort_by(|a, b| a.node.cmp(&b.node));
@@ -69,7 +83,13 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
     found.executions.sort_by(|a, b| (a.recorded_at, &a.execution_id).cmp(&(b.recorded_at, &b.execution_id)));
     found.changes.sort_by(|a, b| (a.at, &a.kind, &a.entity, &a.summary).cmp(&(b.at, &b.kind, &b.entity, &b.summary)));
     found.column_profiles.sort_by(|a, b| {
-        (a.event_time, &a.dataset_namespace, &a.dataset_name, &a.column, &a.event_id).cmp(&(b.event_time, &b.dataset_namespace, &b.dataset_name, &b.column, &b.event_id))
+        (a.event_time, &a.dataset_namespace, &a.dataset_name, &a.column, &a.event_id).cmp(&(
+            b.event_time,
+            &b.dataset_namespace,
+            &b.dataset_name,
+            &b.column,
+            &b.event_id,
+        ))
     });
     found.labels.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
     Ok(found)

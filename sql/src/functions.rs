@@ -94,7 +94,16 @@ mod tests {
     #[test]
     fn paths_lead_into_objects_and_lists() {
         let text = r#"{"kind":"series","n":[1,{"a":"x"}],"none":null,"1":true}"#;
-        for (path, found) in [("kind", Some("series")), ("n.1.a", Some("x")), ("n.0", Some("1")), ("n", Some(r#"[1,{"a":"x"}]"#)), ("none", None), ("n.7", None), ("kind.x", None), ("1", Some("true"))] {
+        for (path, found) in [
+            ("kind", Some("series")),
+            ("n.1.a", Some("x")),
+            ("n.0", Some("1")),
+            ("n", Some(r#"[1,{"a":"x"}]"#)),
+            ("none", None),
+            ("n.7", None),
+            ("kind.x", None),
+            ("1", Some("true")),
+        ] {
             assert_eq!(at(text, path).as_ref().and_then(as_text).as_deref(), found, "{path}");
         }
         assert_eq!(at("not json", "a"), None);

@@ -93,7 +93,12 @@ impl SnapshotTable {
 
     fn ordering(&self) -> Result<Option<LexOrdering>> {
         let options = SortOptions { descending: false, nulls_first: false };
-        let sorted = self.def.sort_by.iter().map(|name| Ok(PhysicalSortExpr::new(col(name, &self.schema())?, options))).collect::<Result<Vec<_>>>()?;
+        let sorted = self
+            .def
+            .sort_by
+            .iter()
+            .map(|name| Ok(PhysicalSortExpr::new(col(name, &self.schema())?, options)))
+            .collect::<Result<Vec<_>>>()?;
         Ok(LexOrdering::new(sorted))
     }
 
@@ -135,7 +140,13 @@ impl TableProvider for SnapshotTable {
         Some(self.figures(&self.files))
     }
 
-    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, filters: &[Expr], limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.chosen(state, filters)?;
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));

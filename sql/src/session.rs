@@ -141,7 +141,9 @@ impl Session {
         let only_reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         match only_reading.verify_plan(&plan) {
             Ok(()) => Ok(plan),
-            Err(refused) => Err(SqlError::ReadOnly { what: refused.strip_backtrace().trim_start_matches("Error during planning: ").to_owned() }),
+            Err(refused) => {
+                Err(SqlError::ReadOnly { what: refused.strip_backtrace().trim_start_matches("Error during planning: ").to_owned() })
+            }
         }
     }
 
@@ -155,7 +157,10 @@ impl Session {
 
 fn context(snapshot: &Snapshot, options: SessionOptions) -> Result<SessionContext, datafusion::error::DataFusionError> {
     let place = snapshot.place();
-    let config = SessionConfig::new().with_default_catalog_and_schema("bellwether", "public").with_information_schema(true).with_collect_statistics(false);
+    let config = SessionConfig::new()
+        .with_default_catalog_and_schema("bellwether", "public")
+        .with_information_schema(true)
+        .with_collect_statistics(false);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes))).build_arc()?;
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
     let context = SessionContext::new_with_state(state);

@@ -50,13 +50,18 @@ pub fn doubled_days(files: &[Arc<DataFile>]) -> Vec<i32> {
     for file in files {
         days.entry(file.day.unwrap_or_default()).or_default().push(file);
     }
-    let overlaps = |files: &[&DataFile]| files.iter().enumerate().any(|(i, a)| files[..i].iter().any(|b| ["series_id", "ts"].iter().all(|c| meet(a, b, c))));
+    let overlaps = |files: &[&DataFile]| {
+        files.iter().enumerate().any(|(i, a)| files[..i].iter().any(|b| ["series_id", "ts"].iter().all(|c| meet(a, b, c))))
+    };
     days.into_iter().filter(|(_, files)| overlaps(files)).map(|(day, _)| day).collect()
 }
 
 /// Whether a column of two files may share a value.
 fn meet(a: &DataFile, b: &DataFile, column: &str) -> bool {
-    let before = |low: &DataFile, high: &DataFile| match (low.stats.columns.get(column).and_then(|c| c.max.as_ref()), high.stats.columns.get(column).and_then(|c| c.min.as_ref())) {
+    let before = |low: &DataFile, high: &DataFile| match (
+        low.stats.columns.get(column).and_then(|c| c.max.as_ref()),
+        high.stats.columns.get(column).and_then(|c| c.min.as_ref()),
+    ) {
         (Some(Bound::Int(max)), Some(Bound::Int(min))) => max < min,
         (Some(Bound::Time(max)), Some(Bound::Time(min))) => max < min,
         _ => false,
@@ -95,7 +100,10 @@ fn drawn_out(table: &str) -> &'static [(&'static str, &'static str)] {
             ("service", "json_get(body, 'service')"),
             ("target", "json_get(body, 'target')"),
         ],
-        "recommendations" => &[("best_playbook_id", "json_get(candidates, '0.playbook_id')"), ("best_score", "CAST(json_get(candidates, '0.score') AS DOUBLE)")],
+        "recommendations" => &[
+            ("best_playbook_id", "json_get(candidates, '0.playbook_id')"),
+            ("best_score", "CAST(json_get(candidates, '0.score') AS DOUBLE)"),
+        ],
         _ => &[],
     }
 }
@@ -104,18 +112,28 @@ fn current(table: &TableDef) -> View {
     let key = quoted(table.key, "");
     let order = if table.newest.is_empty() { key.clone() } else { quoted(table.newest, " DESC NULLS LAST") };
     let ranked = format!("SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS age_rank FROM {}", table.name);
-    View::new(format!("{}_current", table.name), format!("SELECT * EXCEPT (age_rank) FROM ({ranked}) WHERE age_rank = 1"), format!("The newest row of {} for each {}.", table.name, table.key.join(", ")))
+    View::new(
+        format!("{}_current", table.name),
+        format!("SELECT * EXCEPT (age_rank) FROM ({ranked}) WHERE age_rank = 1"),
+        format!("The newest row of {} for each {}.", table.name, table.key.join(", ")),
+    )
 }
 
 /// Each sample once. Only days whose files overlap are compared; all others are read as they are.
 fn current_samples(doubled: &[i32]) -> View {
     let columns = "series_id, ts, value, day";
     let all = format!("SELECT {columns} FROM samples");
-    let days = doubled.iter().map(|day| format!("DATE '{}'", Timestamp::from_secs(i64::from(*day) * 86_400).utc().format("%Y-%m-%d"))).collect::<Vec<_>>().join(", ");
+    let days = doubled
+        .iter()
+        .map(|day| format!("DATE '{}'", Timestamp::from_secs(i64::from(*day) * 86_400).utc().format("%Y-%m-%d")))
+        .collect::<Vec<_>>()
+        .join(", ");
     let sql = if doubled.is_empty() {
         all
     } else {
-        let next = format!("SELECT {columns}, lead(ts) OVER (PARTITION BY day, series_id ORDER BY ts, {WRITTEN_AT}) AS next_ts FROM samples WHERE day IN ({days})");
+        let next = format!(
+            "SELECT {columns}, lead(ts) OVER (PARTITION BY day, series_id ORDER BY ts, {WRITTEN_AT}) AS next_ts FROM samples WHERE day IN ({days})"
+        );
         format!("{all} WHERE day NOT IN ({days}) UNION ALL SELECT {columns} FROM ({next}) WHERE next_ts IS NULL OR next_ts <> ts")
     };
     View::new("samples_current", sql, "Each sample once, with the value that was written last.")

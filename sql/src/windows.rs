@@ -24,11 +24,15 @@ pub struct WindowSpec {
 /// without a sample in the range are in none. Equal samples appear once, with the value that was written last.
 ///
 /// Two windows are read ahead, side by side; the caller may judge one while the next is read.
-pub async fn windows(session: &Session, spec: &WindowSpec) -> Result<impl Stream<Item = Result<Window, SqlError>> + Send + use<>, SqlError> {
+pub async fn windows(
+    session: &Session,
+    spec: &WindowSpec,
+) -> Result<impl Stream<Item = Result<Window, SqlError>> + Send + use<>, SqlError> {
     let snapshot = session.snapshot();
     let names = Arc::new(series(snapshot, spec.metrics.as_deref()).await?);
     let wanted = spec.metrics.as_ref().map(|_| Arc::new(names.keys().copied().collect::<Vec<_>>()));
-    let known_until = session.options().as_of.map_or(spec.range.end, |at| spec.range.end.min(Timestamp::from_micros(at.micros().saturating_add(1))));
+    let known_until =
+        session.options().as_of.map_or(spec.range.end, |at| spec.range.end.min(Timestamp::from_micros(at.micros().saturating_add(1))));
     let range = TimeRange::new(spec.range.start, known_until);
     let blocks = scan::samples(snapshot, SampleQuery { series: wanted, range }).await?;
     Ok(blocks.map(move |block| {

@@ -24,7 +24,9 @@ impl AsyncDB for Database {
         let mut rows = Vec::new();
         for batch in &batches {
             let columns: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
-            rows.extend((0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).map(|v| if v.is_empty() { "(empty)".into() } else { v }).collect()));
+            rows.extend((0..batch.num_rows()).map(|row| {
+                columns.iter().map(|c| c.value(row).to_string()).map(|v| if v.is_empty() { "(empty)".into() } else { v }).collect()
+            }));
         }
         Ok(DBOutput::Rows { types: vec![DefaultColumnType::Any; schema.fields().len()], rows })
     }
@@ -36,14 +38,24 @@ impl AsyncDB for Database {
 async fn every_file_of_queries_has_its_answers() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = ledger::make(folder.path()).await;
-    let mut files: Vec<_> = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("slt")).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("slt")).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     for file in files {
         let session = Session::open(&snapshot, ledger::options()).await.unwrap();
         let mut runner = Runner::new(|| async { Ok(Database(session.clone())) });
         if std::env::var_os("UPDATE_SLT").is_some() {
-            runner.update_test_file(&file, " ", sqllogictest::default_validator, sqllogictest::default_normalizer, sqllogictest::default_column_validator).await.unwrap();
+            runner
+                .update_test_file(
+                    &file,
+                    " ",
+                    sqllogictest::default_validator,
+                    sqllogictest::default_normalizer,
+                    sqllogictest::default_column_validator,
+                )
+                .await
+                .unwrap();
         } else {
             runner.run_file_async(&file).await.unwrap_or_else(|e| panic!("{}", e.display(false)));
         }

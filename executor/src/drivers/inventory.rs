@@ -86,10 +86,13 @@ pub(super) fn gpus(resources: Option<&Value>) -> f64 {
 #[cfg(test)]
 mod tests {
     use bellwether_model::id::{EndpointId, NodeName};
+    use bellwether_model::plan::{ObjectRef, Plan, Step};
+    use bellwether_model::playbook::Operation;
     use serde_json::json;
 
     use super::*;
     use crate::apiserver::ApiServer;
+    use crate::fleet::{Fleet, FleetSpec};
 
     #[tokio::test]
     async fn the_fleet_is_read_as_the_cluster_has_it() {
@@ -112,6 +115,66 @@ mod tests {
         assert!(found.node(&NodeName::new("gpu-3")).unwrap().cordoned);
         let pool = found.pool(&PoolName::new("gpu-a")).unwrap();
         assert_eq!((pool.gpu_limit, pool.gpus), (Some(Replicas(16)), Replicas(8)), "without a status, its nodes' GPUs count");
+    }
+
+    #[tokio::test]
+    async fn the_simulated_fleet_is_seen_whole_and_lets_us_act() {
+        let fleet = Fleet::new(FleetSpec { days: 3, ..FleetSpec::default() });
+        let cluster = Cluster::Kubernetes(fleet.api().client());
+        let found = inventory(&cluster, fleet.now()).await.unwrap();
+        assert_eq!((found.endpoints.len(), found.pools.len()), (fleet.cast().endpoints.len(), fleet.cast().pools.len()));
+        assert!(found.endpoints.iter().all(|e| e.model_uri.is_some() && e.gpus_per_replica > 0.0 && e.ready == Some(true)));
+        assert!(found.endpoints.iter().all(|e| e.pool.as_ref().is_some_and(|pool| found.pool(pool).is_some())));
+        assert!(found.pools.iter().all(|p| p.gpus.0 > 0 && p.gpu_limit.is_some() && p.usd_per_gpu_hour.0 > 0 && !p.gpu_model.is_empty()));
+        assert!(found.nodes.iter().all(|n| n.gpus.0 > 0 && n.pool.is_some() && !n.cordoned));
+
+        let (endpoint, pool, node) = (&found.endpoints[0], &found.pools[0], &found.nodes[0]);
+        let step = |kind: &str, version: &str, namespace: Option<&str>, name: &str, uid: &str, manager: &str, patch: Value| Step {
+            operation: Operation::ScaleWithinLimits,
+            object: ObjectRef {
+                api_version: version.into(),
+                kind: kind.into(),
+                namespace: namespace.map(str::to_owned),
+                name: name.into(),
+                uid: uid.into(),
+                resource_version: String::new(),
+            },
+            field_manager: manager.into(),
+            patch,
+            before: Value::Null,
+            summary: String::new(),
+        };
+        let id = &endpoint.endpoint;
+        let mut body = crate::journal::tests::plan("iris", "").body;
+        body.steps = vec![
+            step(
+                "InferenceService",
+                "serving.kserve.io/v1beta1",
+                Some(&id.namespace),
+                &id.name,
+                &endpoint.uid,
+                "bellwether/scale",
+                json!({"spec": {"predictor": {"minReplicas": endpoint.min_replicas.0 + 1, "maxReplicas": endpoint.max_replicas.0 + 1}}}),
+            ),
+            step(
+                "NodePool",
+                "karpenter.sh/v1",
+                None,
+                pool.pool.as_str(),
+                &pool.uid,
+                "bellwether/pool",
+                json!({"spec": {"limits": {"nvidia.com/gpu": "1"}}}),
+            ),
+            step("Node", "v1", None, node.node.as_str(), &node.uid, "bellwether/node", json!({"spec": {"unschedulable": true}})),
+        ];
+        let plan = Plan::seal(body, "rnd-1".into(), fleet.now()).unwrap();
+        let dry = crate::drivers::dry_run(&cluster, &plan).await.unwrap();
+        let fields: Vec<&str> = dry.steps.iter().flat_map(|s| &s.changes).map(|c| c.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            ["spec.predictor.maxReplicas", "spec.predictor.minReplicas", "spec.limits[nvidia.com/gpu]", "spec.unschedulable"]
+        );
+        assert!(fleet.api().log().iter().all(|m| m.dry_run && !m.changed));
     }
 
     #[tokio::test]

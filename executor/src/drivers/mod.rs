@@ -6,8 +6,8 @@
 //! by which a later read tells whether the write arrived.
 //!
 //! Modules in reading order: [`error`], [`fields`] (comparing and merging fields), [`diff`] (what a dry run would change),
-//! [`object`] (reading and writing one object), [`observe`], [`inventory`]; and one module for each kind of object: [`inference_service`],
-//! [`node_pool`], [`node`].
+//! [`object`] (reading and writing one object), [`mod@observe`], [`mod@inventory`]; and one module for each kind of object:
+//! [`inference_service`], [`node_pool`], [`node`].
 
 pub mod diff;
 pub mod error;

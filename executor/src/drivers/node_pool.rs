@@ -20,12 +20,14 @@ pub(super) fn read(object: &Value, nodes: &[Node], now: Timestamp) -> Pool {
     let pool = PoolName::new(text(object, "/metadata/name"));
     let on_nodes = nodes.iter().filter(|node| node.pool.as_ref() == Some(&pool)).map(|node| node.gpus.0).sum();
     let price = object.pointer("/metadata/annotations").and_then(|annotations| annotations.get(PRICE)).and_then(quantity);
+    let own = labels(object, "/metadata/labels");
     let template = labels(object, "/spec/template/metadata/labels");
+    let product = [&template, &own].iter().find_map(|labels| labels.get("nvidia.com/gpu.product")).cloned();
     Pool {
         uid: text(object, "/metadata/uid"),
         resource_version: text(object, "/metadata/resourceVersion"),
-        labels: labels(object, "/metadata/labels"),
-        gpu_model: template.get("nvidia.com/gpu.product").cloned().unwrap_or_else(|| required_model(object)),
+        labels: own,
+        gpu_model: product.unwrap_or_else(|| required_model(object)),
         gpu_limit: count(object, "/spec/limits/nvidia.com~1gpu"),
         gpus: count(object, "/status/resources/nvidia.com~1gpu").unwrap_or(Replicas(on_nodes)),
         usd_per_gpu_hour: MicroUsd::from_usd(price.unwrap_or(0.0)),

@@ -12,7 +12,8 @@ use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutResult, RenameOptions, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
+    PutResult, RenameOptions, Result,
 };
 
 use super::*;
@@ -96,11 +97,24 @@ fn faulty(fault: Fault, at: &'static str, nth: usize, url: &str) -> (Lake, Arc<F
 }
 
 fn labels(i: i64) -> [Label; 1] {
-    [Label { subject_id: format!("inc-{i}"), label: LabelKind::Incident, comment: None, actor: "ann".into(), recorded_at: Timestamp::from_secs(i) }]
+    [Label {
+        subject_id: format!("inc-{i}"),
+        label: LabelKind::Incident,
+        comment: None,
+        actor: "ann".into(),
+        recorded_at: Timestamp::from_secs(i),
+    }]
 }
 
 async fn files(store: &Faulty, suffix: &str) -> usize {
-    store.inner.list(None).try_filter(|m| std::future::ready(m.location.as_ref().ends_with(suffix))).try_collect::<Vec<_>>().await.unwrap().len()
+    store
+        .inner
+        .list(None)
+        .try_filter(|m| std::future::ready(m.location.as_ref().ends_with(suffix)))
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap()
+        .len()
 }
 
 #[tokio::test]

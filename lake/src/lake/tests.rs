@@ -18,7 +18,13 @@ async fn lake(folder: &FsPath) -> Lake {
 }
 
 fn label(i: usize) -> Label {
-    Label { subject_id: format!("inc-{i}"), label: LabelKind::Incident, comment: None, actor: "ann".into(), recorded_at: Timestamp::from_secs(i as i64) }
+    Label {
+        subject_id: format!("inc-{i}"),
+        label: LabelKind::Incident,
+        comment: None,
+        actor: "ann".into(),
+        recorded_at: Timestamp::from_secs(i as i64),
+    }
 }
 
 fn series(i: usize) -> Series {
@@ -40,7 +46,8 @@ fn minutes(n: usize, minutes: std::ops::Range<i64>, value: f64) -> Samples {
 
 async fn read(lake: &Lake, series: Option<Vec<i64>>, range: TimeRange) -> Block {
     let snapshot = lake.snapshot().await.unwrap();
-    let blocks: Vec<Block> = scan::samples(&snapshot, SampleQuery { series: series.map(Arc::new), range }).await.unwrap().try_collect().await.unwrap();
+    let blocks: Vec<Block> =
+        scan::samples(&snapshot, SampleQuery { series: series.map(Arc::new), range }).await.unwrap().try_collect().await.unwrap();
     Block::merge(blocks)
 }
 
@@ -60,7 +67,11 @@ async fn a_batch_offered_twice_is_stored_once_even_by_another_process() {
     assert_eq!(second.sequence(&LABELS, "journal").await.unwrap(), Some(7));
     assert_eq!(second.append_rows(&LABELS, &[label(1)], &lanes(3)).await.unwrap(), Appended::AlreadyThere);
     assert_eq!(second.append_rows(&LABELS, &[label(3)], &lanes(9)).await.unwrap().rows(), 1);
-    assert_eq!(first.append_rows(&LABELS, &[label(3)], &lanes(9)).await.unwrap(), Appended::AlreadyThere, "the first process sees what the second stored");
+    assert_eq!(
+        first.append_rows(&LABELS, &[label(3)], &lanes(9)).await.unwrap(),
+        Appended::AlreadyThere,
+        "the first process sees what the second stored"
+    );
     assert_eq!(first.append_rows::<Label>(&LABELS, &[], &lanes(10)).await.unwrap(), Appended::Empty);
     let half = first.append_rows(&LABELS, &[label(4)], &[Lane::new("journal", 9), Lane::new("other", 1)]).await;
     assert!(matches!(half, Err(LakeError::HalfStored { stored: 1, lanes: 2, .. })));
@@ -97,7 +108,11 @@ async fn writers_at_the_same_time_lose_nothing_and_store_each_batch_once() {
 
 fn data_files(folder: &FsPath, table: &str) -> usize {
     fn count(folder: &FsPath) -> usize {
-        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).map(|p| if p.is_dir() { if p.ends_with("_delta_log") { 0 } else { count(&p) } } else { 1 }).sum()
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .map(|p| if p.is_dir() { if p.ends_with("_delta_log") { 0 } else { count(&p) } } else { 1 })
+            .sum()
     }
     count(&folder.join(table))
 }
@@ -132,7 +147,8 @@ async fn samples_come_back_in_order_once_and_with_the_newest_value() {
     assert_eq!((block.ids.len(), block.rows()), (4, 3 * 13 + 8));
     assert!(block.ids.is_sorted());
     let wanted = series(2).series_id.0;
-    let one = read(&lake, Some(vec![wanted]), TimeRange::new(Timestamp::from_secs((day - 1) * 60), Timestamp::from_secs((day + 1) * 60))).await;
+    let one =
+        read(&lake, Some(vec![wanted]), TimeRange::new(Timestamp::from_secs((day - 1) * 60), Timestamp::from_secs((day + 1) * 60))).await;
     assert_eq!((one.ids, one.values), (vec![wanted], vec![2.0, 102.0]), "the later batch replaced the value");
     assert_eq!(std::fs::read_dir(folder.path().join("samples")).unwrap().count(), 3, "two days and the log");
 
@@ -146,9 +162,15 @@ async fn samples_come_back_in_order_once_and_with_the_newest_value() {
     assert_eq!(Block::merge(old), block, "a pinned snapshot still reads its files");
     let replay = lake.snapshot_at(&before.versions()).await.unwrap();
     assert_eq!(replay.files(&SAMPLES), before.files(&SAMPLES));
-    assert!(matches!(lake.snapshot_at(&BTreeMap::from([("samples".to_owned(), 999)])).await, Err(LakeError::NoVersion { version: 999, .. })));
+    assert!(matches!(
+        lake.snapshot_at(&BTreeMap::from([("samples".to_owned(), 999)])).await,
+        Err(LakeError::NoVersion { version: 999, .. })
+    ));
 
-    assert!(matches!(lake.maintain(Upkeep { retention: Span::from_hours(23), ..eager }, now).await, Err(LakeError::Retention { hours: 23 })));
+    assert!(matches!(
+        lake.maintain(Upkeep { retention: Span::from_hours(23), ..eager }, now).await,
+        Err(LakeError::Retention { hours: 23 })
+    ));
     assert_eq!(lake.maintain(eager, now + Span::from_days(6)).await.unwrap(), Upkept::default());
     assert_eq!(lake.maintain(eager, now + Span::from_days(8)).await.unwrap().removed, done.merged);
     assert_eq!(read(&lake, None, all()).await, block);
@@ -163,7 +185,8 @@ async fn many_series_are_read_in_slices_and_single_series_by_their_pages() {
     lake.append_samples(&minutes(700, 0..600, 0.0), &[]).await.unwrap();
     lake.append_samples(&minutes(700, 600..700, 0.0), &[]).await.unwrap();
     let snapshot = lake.snapshot().await.unwrap();
-    let blocks: Vec<Block> = scan::samples(&snapshot, SampleQuery { series: None, range: all() }).await.unwrap().try_collect().await.unwrap();
+    let blocks: Vec<Block> =
+        scan::samples(&snapshot, SampleQuery { series: None, range: all() }).await.unwrap().try_collect().await.unwrap();
     assert!(blocks.len() > 1);
     assert_eq!(blocks.iter().map(Block::rows).sum::<usize>(), 700 * 700);
     assert!(blocks.windows(2).all(|w| w[0].ids.last() < w[1].ids.first()));
@@ -184,7 +207,10 @@ async fn two_series_with_one_id_are_refused_by_name() {
     samples.push(twin, &[1], &[1.0]);
     for lake in [&lake, &self::lake(folder.path()).await] {
         let error = lake.append_samples(&samples, &[]).await.unwrap_err();
-        assert!(matches!(&error, LakeError::Collision { stored, offered } if stored.metric == "latency_p95" && offered.metric == "other"), "{error}");
+        assert!(
+            matches!(&error, LakeError::Collision { stored, offered } if stored.metric == "latency_p95" && offered.metric == "other"),
+            "{error}"
+        );
     }
     assert_eq!(read(&lake, None, all()).await.rows(), 2, "nothing of the batch is stored");
 }

@@ -70,13 +70,26 @@ fn signal(subject: Subject, closed_at: Option<Timestamp>) -> Signal {
 fn plan() -> Plan {
     let step = Step {
         operation: Operation::ScaleWithinLimits,
-        object: ObjectRef { api_version: "v1".into(), kind: "InferenceService".into(), namespace: Some("ml".into()), name: "iris".into(), uid: "u".into(), resource_version: "7".into() },
+        object: ObjectRef {
+            api_version: "v1".into(),
+            kind: "InferenceService".into(),
+            namespace: Some("ml".into()),
+            name: "iris".into(),
+            uid: "u".into(),
+            resource_version: "7".into(),
+        },
         field_manager: "bellwether/scale".into(),
         patch: json!({"spec": {"minReplicas": 3}}),
         before: json!(null),
         summary: "minReplicas 2 → 3".into(),
     };
-    let check = PlannedCheck { name: "latency_p95".into(), target: "< 200ms".parse().unwrap(), query: "up".into(), critical: true, rollback_trigger: false };
+    let check = PlannedCheck {
+        name: "latency_p95".into(),
+        target: "< 200ms".parse().unwrap(),
+        query: "up".into(),
+        critical: true,
+        rollback_trigger: false,
+    };
     let body = PlanBody {
         incident_id: "inc-1".into(),
         recommendation_id: "rec-1".into(),
@@ -95,8 +108,16 @@ fn plan() -> Plan {
 
 #[test]
 fn every_row_type_returns_as_it_was() {
-    let check = CheckResult { name: "latency_p95".into(), verdict: Verdict::NoData, value: None, before: Some(0.25), text: "nothing".into() };
-    let candidate = Candidate { playbook_id: "pb-1".into(), score: 0.5, justification: "2 of 3".into(), similarity: 0.9, success_rate: 0.6, evidence: vec!["run-1".into()] };
+    let check =
+        CheckResult { name: "latency_p95".into(), verdict: Verdict::NoData, value: None, before: Some(0.25), text: "nothing".into() };
+    let candidate = Candidate {
+        playbook_id: "pb-1".into(),
+        score: 0.5,
+        justification: "2 of 3".into(),
+        similarity: 0.9,
+        success_rate: 0.6,
+        evidence: vec!["run-1".into()],
+    };
     let dataset = || DatasetId::new("s3://raw", "orders/2026");
     let run_io = |flow, version: Option<&str>| RunIo {
         run_id: "r".into(),
@@ -111,7 +132,10 @@ fn every_row_type_returns_as_it_was() {
         recorded_at: AT,
     };
 
-    returns(&tables::SERIES, &[Series::new("up", labels()), Series { series_id: SeriesId(i64::MIN), metric: String::new(), labels: Labels::new() }]);
+    returns(
+        &tables::SERIES,
+        &[Series::new("up", labels()), Series { series_id: SeriesId(i64::MIN), metric: String::new(), labels: Labels::new() }],
+    );
     returns(&tables::REJECTS, &[Reject::new("prometheus", "line 3", "not a number", "NaN", AT)]);
     let run = Run {
         run_id: "run-1".into(),
@@ -179,7 +203,13 @@ fn every_row_type_returns_as_it_was() {
         ready: Some(false),
         recorded_at: AT,
     };
-    returns(&tables::ENDPOINTS, &[endpoint.clone(), Endpoint { labels: Labels::new(), ready: None, canary_percent: None, ready_replicas: Some(Replicas(0)), ..endpoint }]);
+    returns(
+        &tables::ENDPOINTS,
+        &[
+            endpoint.clone(),
+            Endpoint { labels: Labels::new(), ready: None, canary_percent: None, ready_replicas: Some(Replicas(0)), ..endpoint },
+        ],
+    );
     let pool = Pool {
         pool: "gpu-a".into(),
         uid: "u".into(),
@@ -192,8 +222,28 @@ fn every_row_type_returns_as_it_was() {
         recorded_at: AT,
     };
     returns(&tables::POOLS, &[pool.clone(), Pool { gpu_limit: None, ..pool }]);
-    returns(&tables::NODES, &[Node { node: "gpu-3".into(), uid: "u".into(), resource_version: "1".into(), pool: None, gpus: Replicas(8), cordoned: true, recorded_at: AT }]);
-    returns(&tables::CHANGES, &[Change { at: AT, kind: "revision".into(), entity: Entity::Endpoint(EndpointId::new("ml", "iris")), summary: "41 → 42".into(), recorded_at: AT }]);
+    returns(
+        &tables::NODES,
+        &[Node {
+            node: "gpu-3".into(),
+            uid: "u".into(),
+            resource_version: "1".into(),
+            pool: None,
+            gpus: Replicas(8),
+            cordoned: true,
+            recorded_at: AT,
+        }],
+    );
+    returns(
+        &tables::CHANGES,
+        &[Change {
+            at: AT,
+            kind: "revision".into(),
+            entity: Entity::Endpoint(EndpointId::new("ml", "iris")),
+            summary: "41 → 42".into(),
+            recorded_at: AT,
+        }],
+    );
     let cost = Cost {
         period_start: AT,
         period_end: AT + Span::from_hours(1),
@@ -250,7 +300,18 @@ fn every_row_type_returns_as_it_was() {
         round_id: "rnd-1".into(),
         recorded_at: AT,
     };
-    returns(&tables::RECOMMENDATIONS, &[recommendation.clone(), Recommendation { candidates: Vec::new(), abstained: Some("nothing alike".into()), near_misses: vec![candidate], ..recommendation }]);
+    returns(
+        &tables::RECOMMENDATIONS,
+        &[
+            recommendation.clone(),
+            Recommendation {
+                candidates: Vec::new(),
+                abstained: Some("nothing alike".into()),
+                near_misses: vec![candidate],
+                ..recommendation
+            },
+        ],
+    );
     returns(&tables::PLANS, &[plan()]);
     let decision = Decision {
         decision_id: "dec-1".into(),
@@ -301,11 +362,21 @@ fn every_row_type_returns_as_it_was() {
         recorded_at: AT,
     };
     returns(&tables::OUTCOMES, &[outcome]);
-    let entry = AuditEntry::following((0, Digest::ZERO), AT, "ann".into(), "approve", "plan-1", json!({"role": "org-admin", "n": [1, 2]})).unwrap();
+    let entry =
+        AuditEntry::following((0, Digest::ZERO), AT, "ann".into(), "approve", "plan-1", json!({"role": "org-admin", "n": [1, 2]})).unwrap();
     returns(&tables::AUDIT, std::slice::from_ref(&entry));
     let stored: Vec<AuditEntry> = decode(&[encode(&tables::AUDIT, &[entry]).unwrap()]).unwrap();
     assert_eq!(stored[0].computed().unwrap(), stored[0].digest, "the chain holds after storage");
-    returns(&tables::LABELS, &[Label { subject_id: "inc-1".into(), label: LabelKind::NotAnIncident, comment: Some("ünïcode".into()), actor: "ann".into(), recorded_at: AT }]);
+    returns(
+        &tables::LABELS,
+        &[Label {
+            subject_id: "inc-1".into(),
+            label: LabelKind::NotAnIncident,
+            comment: Some("ünïcode".into()),
+            actor: "ann".into(),
+            recorded_at: AT,
+        }],
+    );
     let round = Round {
         round_id: "rnd-1".into(),
         as_of: AT,
@@ -323,7 +394,13 @@ fn every_row_type_returns_as_it_was() {
         recorded_at: AT,
     };
     returns(&tables::ROUNDS, &[round]);
-    let vector = StoredVector { subject_id: "run-1".into(), embedder_id: "hash-4".into(), text_digest: "d".into(), vector: vec![0.1, -0.7, f32::MIN_POSITIVE, 1.0 / 3.0], recorded_at: AT };
+    let vector = StoredVector {
+        subject_id: "run-1".into(),
+        embedder_id: "hash-4".into(),
+        text_digest: "d".into(),
+        vector: vec![0.1, -0.7, f32::MIN_POSITIVE, 1.0 / 3.0],
+        recorded_at: AT,
+    };
     returns(&tables::EMBEDDINGS, &[vector]);
 }
 
@@ -331,7 +408,10 @@ fn every_row_type_returns_as_it_was() {
 fn rows_that_do_not_fit_are_refused_by_table_row_and_column() {
     let good = signal(Subject::Column { dataset: DatasetId::new("a", "b"), column: "c".into() }, None);
     let bad = Signal { upper: f64::INFINITY, ..good.clone() };
-    assert_eq!(encode(&tables::SIGNALS, &[good, bad]).unwrap_err().to_string(), "row 1 of signals has nothing in upper, which must hold a value (NaN and infinity are none)");
+    assert_eq!(
+        encode(&tables::SIGNALS, &[good, bad]).unwrap_err().to_string(),
+        "row 1 of signals has nothing in upper, which must hold a value (NaN and infinity are none)"
+    );
     let error = encode(&tables::SERIES, &[json!({"series_id": 1, "metric": "m", "labels": {}, "colour": "red"})]).unwrap_err();
     assert!(matches!(error, RowError::Unknown { row: 0, field, .. } if field == "colour"));
     assert!(matches!(encode(&tables::SERIES, &[json!({"series_id": "x", "metric": "m", "labels": {}})]), Err(RowError::Columns { .. })));

@@ -146,8 +146,8 @@ async fn a_rule_that_fails_is_made_up_for() {
     assert_eq!(error.to_string(), "r.yaml:1: rule error_ratio");
     knobs.lock().unwrap().broken = None;
     let second = house.ingest(&sources, NOW + Span::from_mins(5)).await;
-    // The missing rule comes whole, from five days before now; the other one has one new sample a series.
-    assert_eq!((second.sources[0].rows["samples"], second.is_whole()), (3 * FIVE_DAYS + 3, true));
+    // The missing rule comes whole, from five days before now (which holds one full hour less); the other one has one new sample a series.
+    assert_eq!((second.sources[0].rows["samples"], second.is_whole()), (3 * (FIVE_DAYS + 1) + 3, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

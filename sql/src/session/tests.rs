@@ -110,7 +110,10 @@ async fn an_empty_ledger_answers_every_view_with_nothing() {
     let (_folder, lake) = empty().await;
     let session = session(&lake, SessionOptions::as_of(at(1))).await;
     for view in views::all(None, &[]) {
-        let (schema, batches) = session.query(&format!("SELECT * FROM {}", view.name), Limits::default()).await.unwrap_or_else(|e| panic!("{}: {e:?}", view.name));
+        let (schema, batches) = session
+            .query(&format!("SELECT * FROM {}", view.name), Limits::default())
+            .await
+            .unwrap_or_else(|e| panic!("{}: {e:?}", view.name));
         assert!(schema.fields().len() > 1 && batches.iter().all(|b| b.num_rows() == 0), "{}", view.name);
     }
     assert_eq!(session.evidence().await.unwrap(), crate::Evidence::default());
@@ -121,12 +124,21 @@ async fn an_empty_ledger_answers_every_view_with_nothing() {
 #[tokio::test]
 async fn only_finished_rounds_count_and_the_newest_transition_is_the_state() {
     let (_folder, lake) = empty().await;
-    let rows = [signal("sig-1", SignalState::Opened, 10, "done"), signal("sig-1", SignalState::Worsened, 20, "done"), signal("sig-1", SignalState::Closed, 20, "done"), signal("sig-2", SignalState::Opened, 15, "done")];
+    let rows = [
+        signal("sig-1", SignalState::Opened, 10, "done"),
+        signal("sig-1", SignalState::Worsened, 20, "done"),
+        signal("sig-1", SignalState::Closed, 20, "done"),
+        signal("sig-2", SignalState::Opened, 15, "done"),
+    ];
     lake.append_rows(&SIGNALS, &rows, &[]).await.unwrap();
     lake.append_rows(&SIGNALS, &[signal("sig-2", SignalState::Closed, 30, "crashed")], &[]).await.unwrap();
     lake.append_rows(&ROUNDS, &[round("done", 50)], &[]).await.unwrap();
     let all = session(&lake, SessionOptions::at(at(1_000))).await;
-    assert_eq!(all.rows::<Signal>("SELECT * FROM signals ORDER BY signal_id, last_at, closed_at NULLS FIRST").await.unwrap(), rows, "typed rows return whole");
+    assert_eq!(
+        all.rows::<Signal>("SELECT * FROM signals ORDER BY signal_id, last_at, closed_at NULLS FIRST").await.unwrap(),
+        rows,
+        "typed rows return whole"
+    );
     assert_eq!(numbers(&all, "SELECT count(*) AS n FROM raw.signals").await, [5]);
     let current: Vec<Signal> = all.rows("SELECT * FROM signals_current ORDER BY signal_id").await.unwrap();
     assert_eq!(current, [rows[2].clone(), rows[3].clone()]);
@@ -158,7 +170,8 @@ async fn inventory_is_the_state_at_the_horizon_or_the_first_one_seen() {
         ready: None,
         recorded_at: at(seen),
     };
-    let rows = [endpoint("iris", 1, 10), endpoint("iris", 2, 20), endpoint("iris", 3, 30), endpoint("late", 8, 40), endpoint("late", 9, 50)];
+    let rows =
+        [endpoint("iris", 1, 10), endpoint("iris", 2, 20), endpoint("iris", 3, 30), endpoint("late", 8, 40), endpoint("late", 9, 50)];
     lake.append_rows(&ENDPOINTS, &rows, &[]).await.unwrap();
     let seen = session(&lake, SessionOptions::as_of(at(25))).await.evidence().await.unwrap().inventory.endpoints;
     assert_eq!(seen, [rows[1].clone(), rows[3].clone()]);
@@ -188,7 +201,11 @@ async fn windows_hold_each_series_whole_once_and_in_order() {
 
     let ordered = numbers(&session, "SELECT series_id AS n FROM samples ORDER BY series_id, ts").await;
     assert!(ordered.len() == 10 * 70 && ordered.is_sorted(), "the order that files declare holds across files");
-    let times = numbers(&session, "SELECT CAST(ts AS BIGINT) AS n FROM samples WHERE series_id = (SELECT min(series_id) FROM series) ORDER BY series_id, ts").await;
+    let times = numbers(
+        &session,
+        "SELECT CAST(ts AS BIGINT) AS n FROM samples WHERE series_id = (SELECT min(series_id) FROM series) ORDER BY series_id, ts",
+    )
+    .await;
     assert!(times.len() == 70 && times.is_sorted());
     assert_eq!(numbers(&session, "SELECT count(*) AS n FROM samples_current").await, [10 * 60]);
     assert_eq!(numbers(&session, "SELECT CAST(sum(value) * 2 AS BIGINT) AS n FROM metric_samples WHERE metric = 'error_ratio' AND labels['service'] = 's3' AND ts >= '1970-01-02T00:12:00Z' AND ts < '1970-01-02T00:13:00Z'").await, [2 * (1440 + 12) + 1]);
@@ -253,7 +270,13 @@ async fn queries_cannot_write_or_take_more_than_their_limits() {
 #[tokio::test]
 async fn a_session_does_not_see_what_is_written_after_its_snapshot() {
     let (_folder, lake) = empty().await;
-    let label = |i: i64| Label { subject_id: "inc-1".into(), label: if i % 2 == 0 { LabelKind::Incident } else { LabelKind::NotAnIncident }, comment: None, actor: "ann".into(), recorded_at: at(i) };
+    let label = |i: i64| Label {
+        subject_id: "inc-1".into(),
+        label: if i % 2 == 0 { LabelKind::Incident } else { LabelKind::NotAnIncident },
+        comment: None,
+        actor: "ann".into(),
+        recorded_at: at(i),
+    };
     lake.append_rows(&LABELS, &[label(1)], &[]).await.unwrap();
     let pinned = session(&lake, SessionOptions::at(at(100))).await;
     lake.append_rows(&LABELS, &[label(2)], &[]).await.unwrap();
@@ -268,7 +291,16 @@ async fn every_view_can_be_planned_and_evidence_means_what_the_views_mean() {
     let (_folder, lake) = empty().await;
     with_samples(&lake).await;
     let transitions: Vec<_> = (0..40)
-        .map(|i| Signal { opened_at: at(i % 7), recorded_at: at(100 + i / 10), ..signal(&format!("sig-{}", i % 6), if i % 5 == 0 { SignalState::Closed } else { SignalState::Worsened }, 10 + i, if i % 4 == 0 { "open" } else { "done" }) })
+        .map(|i| Signal {
+            opened_at: at(i % 7),
+            recorded_at: at(100 + i / 10),
+            ..signal(
+                &format!("sig-{}", i % 6),
+                if i % 5 == 0 { SignalState::Closed } else { SignalState::Worsened },
+                10 + i,
+                if i % 4 == 0 { "open" } else { "done" },
+            )
+        })
         .collect();
     for part in transitions.chunks(13) {
         lake.append_rows(&SIGNALS, part, &[]).await.unwrap();
@@ -276,10 +308,14 @@ async fn every_view_can_be_planned_and_evidence_means_what_the_views_mean() {
     lake.append_rows(&ROUNDS, &[round("done", 30), round("late", 31)], &[]).await.unwrap();
     for horizon in [None, Some(at(29)), Some(at(30)), Some(at(35))] {
         let session = session(&lake, SessionOptions { as_of: horizon, ..SessionOptions::at(at(1_000)) }).await;
-        let from_views: Vec<Signal> = session.rows("SELECT * FROM signals_current WHERE state <> 'closed' ORDER BY opened_at, signal_id").await.unwrap();
+        let from_views: Vec<Signal> =
+            session.rows("SELECT * FROM signals_current WHERE state <> 'closed' ORDER BY opened_at, signal_id").await.unwrap();
         assert_eq!(session.evidence().await.unwrap().open_signals, from_views, "{horizon:?}");
         for view in views::all(horizon, &[0, 1]) {
-            session.rows::<serde_json::Value>(&format!("SELECT * FROM {} LIMIT 1", view.name)).await.unwrap_or_else(|e| panic!("{}: {e:?}", view.name));
+            session
+                .rows::<serde_json::Value>(&format!("SELECT * FROM {} LIMIT 1", view.name))
+                .await
+                .unwrap_or_else(|e| panic!("{}: {e:?}", view.name));
         }
     }
 }

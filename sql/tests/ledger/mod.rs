@@ -120,7 +120,14 @@ pub(crate) async fn make(folder: &Path) -> Snapshot {
         recorded_at: at(60),
     };
     lake.append_rows(&tables::INCIDENTS, &[incident], &[]).await.unwrap();
-    let candidate = Candidate { playbook_id: "scale-out".into(), score: 0.8, justification: "4 of 5 like it".into(), similarity: 0.9, success_rate: 0.8, evidence: vec!["run-1".into()] };
+    let candidate = Candidate {
+        playbook_id: "scale-out".into(),
+        score: 0.8,
+        justification: "4 of 5 like it".into(),
+        similarity: 0.9,
+        success_rate: 0.8,
+        evidence: vec!["run-1".into()],
+    };
     let recommendation = Recommendation {
         recommendation_id: "rec-1".into(),
         incident_id: "inc-1".into(),
@@ -178,7 +185,13 @@ pub(crate) async fn make(folder: &Path) -> Snapshot {
         detail: "p95 back at 0.1 s".into(),
         recorded_at: at(70),
     };
-    lake.append_rows(&tables::EXECUTIONS, &[execution(0, ExecutionState::Approved), execution(1, ExecutionState::Executing), execution(2, ExecutionState::Succeeded)], &[]).await.unwrap();
+    lake.append_rows(
+        &tables::EXECUTIONS,
+        &[execution(0, ExecutionState::Approved), execution(1, ExecutionState::Executing), execution(2, ExecutionState::Succeeded)],
+        &[],
+    )
+    .await
+    .unwrap();
     lake.append_rows(&tables::PLANS, &[plan], &[]).await.unwrap();
     lake.append_rows(&tables::DECISIONS, &[decision], &[]).await.unwrap();
     lake.append_rows(&tables::APPROVALS, &[approval], &[]).await.unwrap();
@@ -200,7 +213,9 @@ pub(crate) async fn make(folder: &Path) -> Snapshot {
         ready: Some(true),
         recorded_at: at(0),
     };
-    lake.append_rows(&tables::ENDPOINTS, &[endpoint("iris", "s3://models/iris/3"), endpoint("rose", "s3://models/rose/1")], &[]).await.unwrap();
+    lake.append_rows(&tables::ENDPOINTS, &[endpoint("iris", "s3://models/iris/3"), endpoint("rose", "s3://models/rose/1")], &[])
+        .await
+        .unwrap();
     let io = |flow, namespace: &str, name: &str| RunIo {
         run_id: "run-7".into(),
         job_namespace: "etl".into(),
@@ -213,7 +228,9 @@ pub(crate) async fn make(folder: &Path) -> Snapshot {
         event_id: "e-1".into(),
         recorded_at: at(0),
     };
-    lake.append_rows(&tables::RUN_IO, &[io(Flow::Input, "s3://raw", "flowers"), io(Flow::Output, "s3://models", "iris/3")], &[]).await.unwrap();
+    lake.append_rows(&tables::RUN_IO, &[io(Flow::Input, "s3://raw", "flowers"), io(Flow::Output, "s3://models", "iris/3")], &[])
+        .await
+        .unwrap();
     let cost = |endpoint: Option<&str>, kind, usd| Cost {
         period_start: at(0),
         period_end: at(60),
@@ -225,7 +242,13 @@ pub(crate) async fn make(folder: &Path) -> Snapshot {
         cost_micro_usd: MicroUsd::from_usd(usd),
         recorded_at: at(60),
     };
-    lake.append_rows(&tables::COSTS, &[cost(Some("iris"), CostKind::Workload, 5.0), cost(Some("rose"), CostKind::Workload, 5.0), cost(None, CostKind::Idle, 10.0)], &[]).await.unwrap();
+    lake.append_rows(
+        &tables::COSTS,
+        &[cost(Some("iris"), CostKind::Workload, 5.0), cost(Some("rose"), CostKind::Workload, 5.0), cost(None, CostKind::Idle, 10.0)],
+        &[],
+    )
+    .await
+    .unwrap();
     let mut last = (0, Digest::ZERO);
     let mut entries = Vec::new();
     for (i, action) in ["plan", "approve", "execute", "verify"].into_iter().enumerate() {
