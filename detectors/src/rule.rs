@@ -398,7 +398,12 @@ impl Rule {
             MethodSpec::Zscore { threshold, season } => {
                 check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
                 if let Some(Season { period, slot }) = season {
-                    check(period > Span::ZERO && period <= self.lookback, "season", period.to_string(), "above 0 and at most the lookback")?;
+                    check(
+                        period > Span::ZERO && period <= self.lookback,
+                        "season",
+                        period.to_string(),
+                        "above 0 and at most the lookback",
+                    )?;
                     check(self.lookback <= period.times(64), "lookback", self.lookback.to_string(), "at most 64 seasons")?;
                     check(slot.times(2) < period, "slot", slot.to_string(), "less than half the season")?;
                 }
