@@ -9,6 +9,7 @@ mod auth;
 mod cli;
 mod clock;
 mod command;
+mod cycle;
 mod config;
 mod failure;
 mod open;
