@@ -168,7 +168,9 @@ pub async fn newest(services: &Services, session: &Session, incident: &Incident)
     let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, NEIGHBOURS, &at).map_err(|e| Problem::of(Kind::Internal, &e))?;
     let inventory = Stored::open(&services.lake, now).await?.inventory().await?;
     let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
-    let exclusions = services.governance.exclusions(incident, &inventory);
+    // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.
+    let told = incident.root.is_none() && incident.signals.is_empty();
+    let exclusions = if told { Vec::new() } else { services.governance.exclusions(incident, &inventory) };
     Ok(Newest { recommendation: rank::rank(incident, &matches, &playbooks, &exclusions, &at, TOP.1), is_stored: false })
 }
 
