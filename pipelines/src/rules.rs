@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bellwether_detectors::rule::{Judging, Rule};
+use bellwether_detectors::judging::Judging;
+use bellwether_detectors::rule::Rule;
 use bellwether_model::id::RuleName;
 use bellwether_model::series::Labels;
 use bellwether_model::signal::Method;
