@@ -1,6 +1,5 @@
 //! Opening what the configuration names. Every command opens only what it uses.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
