@@ -6,6 +6,7 @@ pub mod ingest;
 pub mod label;
 pub mod lake;
 pub mod lineage;
+pub mod round;
 pub mod signals;
 pub mod sql;
 pub mod token;
@@ -34,6 +35,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
+        Command::Round(args) => round::run(load()?, args, output).await,
         Command::Signals(args) => signals::run(&load()?, &args, output).await,
         Command::Sql(args) => sql::run(&load()?, args, output).await,
         Command::Token(args) => token::run(&load()?, args),
