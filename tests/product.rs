@@ -6,5 +6,6 @@
 
 mod bellwether;
 mod cli;
+mod first_minutes;
 mod house;
 mod servers;
