@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod completions;
+pub mod ingest;
 pub mod label;
 pub mod lake;
 pub mod lineage;
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             completions::run(&args);
             Ok(())
         }
+        Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
@@ -37,6 +39,12 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(args) => token::run(&load()?, args),
         _ => Err(Failure::new(Kind::Internal, "this command is not connected")),
     }
+}
+
+/// Ends the process as clap does when the command line makes no sense: exit code 2.
+fn usage(kind: clap::error::ErrorKind, message: &str) -> ! {
+    use clap::CommandFactory as _;
+    Cli::command().error(kind, message).exit()
 }
 
 /// A session over the newest state of the ledger.
