@@ -95,7 +95,7 @@ fn a_query_that_prometheus_refuses_is_shown_with_its_words_and_the_place_of_the_
     let mut history = OpenMetrics::default();
     history.family("depth", "gauge");
     for pod in ["a", "b"] {
-        for step in 0..30 {
+        for step in (0..30).rev() {
             history.sample(&format!("depth{{namespace=\"ml\",pod=\"{pod}\"}}"), 1.0, until - step * 60);
         }
     }

@@ -8,4 +8,5 @@ mod bellwether;
 mod cli;
 mod first_minutes;
 mod house;
+mod scenario;
 mod servers;
