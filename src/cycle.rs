@@ -70,6 +70,11 @@ impl Cycle {
         })
     }
 
+    /// Digest of the configuration in force.
+    pub fn config_digest(&self) -> Digest {
+        self.config_digest
+    }
+
     fn cluster(&self) -> &Cluster {
         &self.sources.cluster
     }
