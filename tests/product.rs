@@ -6,5 +6,7 @@
 
 mod bellwether;
 mod cli;
+mod first_minutes;
 mod house;
+mod scenario;
 mod servers;
