@@ -146,9 +146,10 @@ pub struct IngestArgs {
     /// Only this source; all of the configuration when absent.
     #[arg(value_enum)]
     pub source: Option<IngestSource>,
-    /// How far back to begin where nothing is stored yet.
-    #[arg(long, value_name = "SPAN", default_value = "1d")]
-    pub backfill: Span,
+    /// Read the whole of this span again, and add what the ledger does not have; without it, carry on where the ledger ends,
+    /// and begin as far back as `prometheus.backfill` says (14d) where it has nothing.
+    #[arg(long, value_name = "SPAN")]
+    pub backfill: Option<Span>,
     /// Up to which time; now when absent.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,

@@ -2,9 +2,13 @@
 
 pub mod audit;
 pub mod completions;
+pub mod ingest;
+pub mod init;
 pub mod label;
 pub mod lake;
 pub mod lineage;
+pub mod report;
+pub mod round;
 pub mod signals;
 pub mod sql;
 pub mod token;
@@ -29,14 +33,24 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             completions::run(&args);
             Ok(())
         }
+        Command::Init(args) => init::run(&global.config, args, output).await,
+        Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
+        Command::Report(args) => report::run(&load()?, &args, output).await,
+        Command::Round(args) => round::run(load()?, args, output).await,
         Command::Signals(args) => signals::run(&load()?, &args, output).await,
         Command::Sql(args) => sql::run(&load()?, args, output).await,
         Command::Token(args) => token::run(&load()?, args),
         _ => Err(Failure::new(Kind::Internal, "this command is not connected")),
     }
+}
+
+/// Ends the process as clap does when the command line makes no sense: exit code 2.
+fn usage(kind: clap::error::ErrorKind, message: &str) -> ! {
+    use clap::CommandFactory as _;
+    Cli::command().error(kind, message).exit()
 }
 
 /// A session over the newest state of the ledger.

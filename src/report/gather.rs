@@ -15,12 +15,12 @@ use bellwether_model::inventory::{Change, Entity};
 use bellwether_model::series::{SeriesSlice, Window};
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
-use bellwether_sql::{Session, SqlError, WindowSpec};
+use bellwether_sql::{Evidence, Session, SqlError, WindowSpec};
 use serde::Deserialize;
 
 use super::assemble::{Rows, cards};
 use super::chart::{Band, Chart, Point};
-use super::data::{AuditStanding, Fleet, NextCommand, ReportData, cost_lines};
+use super::data::{AuditStanding, Fleet, IncidentCard, NextCommand, ReportData, cost_lines};
 
 /// Series drawn for one incident.
 const CHARTS: usize = 2;
@@ -49,34 +49,9 @@ fn instant(t: Timestamp) -> String {
 
 /// Gathers the report. The audit chain is verified on the way where a journal is given.
 pub(crate) async fn gather(session: &Session, journal: Option<&Journal>, rules: &[Rule], scope: Scope) -> Result<ReportData, SqlError> {
-    let (start, end) = (instant(scope.range.start), instant(scope.range.end));
-    let incidents: Vec<Incident> = session
-        .rows(&format!("SELECT * FROM incidents_current WHERE (closed_at IS NULL OR closed_at >= {start}) AND opened_at <= {end} ORDER BY opened_at, incident_id"))
-        .await?;
-    let signals: Vec<Signal> = session
-        .rows(&format!("SELECT * FROM signals_current WHERE (closed_at IS NULL OR closed_at >= {start}) AND opened_at <= {end} ORDER BY opened_at, signal_id"))
-        .await?;
-    let changes: Vec<Change> = session
-        .rows(&format!("SELECT * FROM changes_current WHERE at BETWEEN {} AND {end} ORDER BY at, kind, entity, summary", instant(scope.range.start - Span::from_days(1))))
-        .await?;
-    let mut rows = Rows {
-        recommendations: of_range(session, "recommendations", &start).await?,
-        matches: of_range(session, "matches", &start).await?,
-        runs: session.rows("SELECT * FROM runs_current ORDER BY updated_at, run_id").await?,
-        plans: of_range(session, "plans", &start).await?,
-        decisions: of_range(session, "decisions", &start).await?,
-        approvals: of_range(session, "approvals", &start).await?,
-        executions: of_range(session, "executions", &start).await?,
-        outcomes: of_range(session, "outcomes", &start).await?,
-        labels: session.rows("SELECT * FROM labels_current ORDER BY subject_id").await?,
-        incidents,
-        signals,
-        changes,
-        ..Rows::default()
-    };
+    let start = instant(scope.range.start);
     let known = session.evidence().await?;
-    let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
-    rows.lineage_paths = lineage_paths(&graph, &rows.incidents, scope.range.end);
+    let mut rows = rows(session, &known, scope.range).await?;
     rows.charts = charts(session, rules, &rows, scope.range).await?;
     let costs: Vec<Cost> = session.rows(&format!("SELECT * FROM costs_current WHERE period_start >= {start} ORDER BY period_start, pool, endpoint")).await?;
     Ok(ReportData {
@@ -93,6 +68,44 @@ pub(crate) async fn gather(session: &Session, journal: Option<&Journal>, rules: 
         against_labels: None,
         next_commands: scope.next_commands,
     })
+}
+
+/// The incidents of a stretch of time with all that is known of them, ranked, without drawings.
+pub(crate) async fn gather_cards(session: &Session, range: TimeRange) -> Result<Vec<IncidentCard>, SqlError> {
+    let known = session.evidence().await?;
+    Ok(cards(&rows(session, &known, range).await?))
+}
+
+/// The rows that the cards of a stretch of time are made of, without drawings.
+async fn rows(session: &Session, known: &Evidence, range: TimeRange) -> Result<Rows, SqlError> {
+    let (start, end) = (instant(range.start), instant(range.end));
+    let incidents: Vec<Incident> = session
+        .rows(&format!("SELECT * FROM incidents_current WHERE (closed_at IS NULL OR closed_at >= {start}) AND opened_at <= {end} ORDER BY opened_at, incident_id"))
+        .await?;
+    let signals: Vec<Signal> = session
+        .rows(&format!("SELECT * FROM signals_current WHERE (closed_at IS NULL OR closed_at >= {start}) AND opened_at <= {end} ORDER BY opened_at, signal_id"))
+        .await?;
+    let changes: Vec<Change> = session
+        .rows(&format!("SELECT * FROM changes_current WHERE at BETWEEN {} AND {end} ORDER BY at, kind, entity, summary", instant(range.start - Span::from_days(1))))
+        .await?;
+    let mut rows = Rows {
+        recommendations: of_range(session, "recommendations", &start).await?,
+        matches: of_range(session, "matches", &start).await?,
+        runs: session.rows("SELECT * FROM runs_current ORDER BY updated_at, run_id").await?,
+        plans: of_range(session, "plans", &start).await?,
+        decisions: of_range(session, "decisions", &start).await?,
+        approvals: of_range(session, "approvals", &start).await?,
+        executions: of_range(session, "executions", &start).await?,
+        outcomes: of_range(session, "outcomes", &start).await?,
+        labels: session.rows("SELECT * FROM labels_current ORDER BY subject_id").await?,
+        incidents,
+        signals,
+        changes,
+        ..Rows::default()
+    };
+    let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
+    rows.lineage_paths = lineage_paths(&graph, &rows.incidents, range.end);
+    Ok(rows)
 }
 
 async fn of_range<T: serde::de::DeserializeOwned>(session: &Session, table: &str, start: &str) -> Result<Vec<T>, SqlError> {

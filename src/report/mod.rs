@@ -4,8 +4,8 @@
 //! a picture of a day ([`overview::svg`]). Every form is a pure function of the data: no clock, no file, no network, and
 //! equal data gives equal bytes.
 //!
-//! Modules in reading order: [`data`] (what a report holds, and the ranking), [`assemble`] (ledger rows become incident
-//! cards), [`words`] (the sentences that all forms share), [`scale`] and [`chart`] (one series drawn), [`escape`],
+//! Modules in reading order: [`data`] (what a report holds, and the ranking), [`gather`] (what the ledger has of it), [`assemble`] (ledger rows
+//! become incident cards), [`words`] (the sentences that all forms share), [`scale`] and [`chart`] (one series drawn), [`escape`],
 //! [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture).
 
 pub(crate) mod assemble;
@@ -13,6 +13,7 @@ mod card;
 pub(crate) mod chart;
 pub(crate) mod data;
 mod escape;
+pub(crate) mod gather;
 pub(crate) mod html;
 pub(crate) mod overview;
 mod scale;

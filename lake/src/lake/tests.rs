@@ -153,7 +153,7 @@ async fn samples_come_back_in_order_once_and_with_the_newest_value() {
     assert_eq!(std::fs::read_dir(folder.path().join("samples")).unwrap().count(), 3, "two days and the log");
 
     let before = lake.snapshot().await.unwrap();
-    let now: Timestamp = chrono::Utc::now().into();
+    let now = Timestamp::from_micros(super::wall_clock_micros());
     let eager = Upkeep { min_files: 2, ..Upkeep::default() };
     let done = lake.maintain(eager, now).await.unwrap();
     assert_eq!((done.duplicates, done.removed), (15, 0));

@@ -1,0 +1,209 @@
+//! `bellwether round`
+
+mod account;
+
+use std::collections::BTreeMap;
+
+use bellwether_model::id::{IncidentId, RoundId};
+use bellwether_model::incident::Incident;
+use bellwether_model::signal::Severity;
+use bellwether_model::time::Timestamp;
+use bellwether_pipelines::notify::{Courier, NotifySettings};
+use bellwether_pipelines::round::{Judged, last_judged};
+use serde_json::json;
+
+use self::account::Account;
+use super::ingest::{self, Bar};
+use super::{session, sql_failure};
+use crate::cli::{FailOn, Output, RoundArgs};
+use crate::clock;
+use crate::config::Config;
+use crate::cycle::Cycle;
+use crate::failure::{Failure, Kind, chain};
+use crate::{open, output};
+
+/// How often one call looks again at executions that are due at once.
+const PASSES: usize = 16;
+
+/// Runs the command.
+pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), Failure> {
+    let mut cycle = Cycle::open(config).await?;
+    if let Some(id) = &args.replay {
+        return replay(&cycle, id, output).await;
+    }
+    let now = clock::now();
+    let as_of = args.as_of.unwrap_or(now);
+    if as_of > now {
+        return Err(Failure::user(format!("--as-of {as_of} is in the future; the present is {now}")));
+    }
+    let mut account = Account::of(args.dry_run, cycle.config.act.mode);
+    if args.as_of.is_none() && !args.no_ingest {
+        let bar = Bar::new();
+        let summary = cycle.ingest(now, None, &|p| bar.show(p)).await;
+        bar.clear();
+        account.ingest = Some(ingest::account(&summary));
+    }
+    let before = session(&cycle.lake, None).await?;
+    if !args.dry_run {
+        refuse_the_past(last_judged(&before).await.map_err(|e| sql_failure(&e))?, as_of)?;
+    }
+    let known = before.evidence().await.map_err(|e| sql_failure(&e))?;
+    let judged = cycle.judge(as_of, now, !args.dry_run).await?;
+    let open = open_after(known.open_incidents, &judged);
+    account.judged(&judged, &open);
+    if !args.dry_run && args.as_of.is_none() {
+        cycle.suggest(&judged, now).await?;
+        carry_on(&cycle, &mut account).await?;
+        if let Some(settings) = cycle.config.notify.clone() {
+            account.notify_errors = notify(settings, &open, &judged).await?;
+        }
+    }
+    account.finish(&cycle.journal).await?;
+    output::print(output, &account, || account.text())?;
+    end(&account, &open, args.fail_on)
+}
+
+/// A time before the last round cannot be judged again: what was concluded since would be contradicted.
+fn refuse_the_past(last: Option<Timestamp>, as_of: Timestamp) -> Result<(), Failure> {
+    match last {
+        Some(last) if as_of < last => Err(Failure::user(format!("{as_of} was judged already: the last round judged up to {last}"))
+            .hint("look at it without recording: add --dry-run; or judge a recorded round again: --replay ID")),
+        _ => Ok(()),
+    }
+}
+
+/// The incidents that are open after a round, by id.
+fn open_after(before: Vec<Incident>, judged: &Judged) -> BTreeMap<IncidentId, Incident> {
+    let mut open: BTreeMap<IncidentId, Incident> = before.into_iter().map(|i| (i.incident_id.clone(), i)).collect();
+    for incident in &judged.conclusions.incidents {
+        open.insert(incident.incident_id.clone(), incident.clone());
+    }
+    open.retain(|_, incident| incident.is_open());
+    open
+}
+
+/// Does what can be done now. Waiting belongs to `act`.
+async fn carry_on(cycle: &Cycle, account: &mut Account) -> Result<(), Failure> {
+    for _ in 0..PASSES {
+        let now = clock::now();
+        let (acted, outcomes) = cycle.act(now).await?;
+        account.acted(&acted, outcomes);
+        if acted.next_at.is_none_or(|at| at > now) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Tells Alertmanager of every open incident and of those that closed, and webhooks of those that opened or closed. Gives what failed.
+async fn notify(settings: NotifySettings, open: &BTreeMap<IncidentId, Incident>, judged: &Judged) -> Result<Vec<String>, Failure> {
+    let webhooks = settings.webhooks.len();
+    let courier = Courier::new(settings).map_err(|e| Failure::of(Kind::Config, &e))?;
+    let transitions = &judged.conclusions.incidents;
+    let told: Vec<Incident> = open.values().chain(transitions.iter().filter(|i| !i.is_open())).cloned().collect();
+    let mut failed = Vec::new();
+    if let Err(e) = courier.post_alerts(&told, clock::now()).await {
+        failed.push(chain(&e));
+    }
+    for webhook in 0..webhooks {
+        for incident in transitions {
+            if let Err(e) = courier.post_webhook(webhook, incident).await {
+                failed.push(chain(&e));
+            }
+        }
+    }
+    failed.sort();
+    failed.dedup();
+    Ok(failed)
+}
+
+/// Whether an incident of at least this severity is among these.
+fn reaches(line: FailOn, severity: Severity) -> bool {
+    severity
+        >= match line {
+            FailOn::Info => Severity::Info,
+            FailOn::Warning => Severity::Warning,
+            FailOn::Critical => Severity::Critical,
+        }
+}
+
+/// The exit code: a source or receiver that failed comes before findings.
+fn end(account: &Account, open: &BTreeMap<IncidentId, Incident>, fail_on: Option<FailOn>) -> Result<(), Failure> {
+    let ingest = account.ingest.as_ref().and_then(ingest::failure);
+    if let Some(failure) = ingest {
+        return Err(failure.hint("the round judged what the ledger has; mend the cause and run it again: it carries on where the ledger ends"));
+    }
+    if !account.notify_errors.is_empty() {
+        return Err(Failure::new(Kind::Upstream, account.notify_errors.join("\n       ")).hint("the round is recorded; check `notify` in the configuration"));
+    }
+    let found = fail_on.map_or(0, |line| open.values().filter(|i| reaches(line, i.severity)).count());
+    match found {
+        0 => Ok(()),
+        1 => Err(Failure::new(Kind::Findings, "1 incident is open")),
+        n => Err(Failure::new(Kind::Findings, format!("{n} incidents are open"))),
+    }
+}
+
+/// Judges a recorded round again and says whether the conclusions are the same.
+async fn replay(cycle: &Cycle, id: &str, output: Output) -> Result<(), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Id {
+        round_id: String,
+    }
+    let session = session(&cycle.lake, None).await?;
+    let known: Vec<Id> = session.rows("SELECT round_id FROM rounds").await.map_err(|e| sql_failure(&e))?;
+    let full = open::pick(id, known.iter().map(|k| k.round_id.as_str()), "round").map_err(|mut f| {
+        f.hint = f.hint.map(|_| "list rounds with `bellwether sql \"SELECT round_id, as_of FROM rounds ORDER BY as_of\"`".into());
+        f
+    })?;
+    let (original, judged) = cycle.replay(&RoundId::new(full), clock::now()).await?;
+    let again = &judged.round;
+    let mut differs = Vec::new();
+    let mut compare = |what: &str, then: String, now: String| {
+        if then != now {
+            differs.push(format!("{what}: {then} then, {now} now"));
+        }
+    };
+    compare("signals", original.signals.to_string(), again.signals.to_string());
+    compare("incidents", original.incidents.to_string(), again.incidents.to_string());
+    compare("recommendations", original.recommendations.to_string(), again.recommendations.to_string());
+    compare("series judged", original.series.to_string(), again.series.to_string());
+    compare("samples judged", original.samples.to_string(), again.samples.to_string());
+    compare("digest of all conclusions", original.result_digest.to_string(), again.result_digest.to_string());
+    let identical = original.result_digest == again.result_digest;
+    let same_config = cycle.config_digest() == original.config_digest;
+    let value = json!({"round_id": original.round_id, "as_of": original.as_of, "identical": identical, "result_digest": again.result_digest, "same_config": same_config, "differs": differs});
+    output::print(output, &value, || {
+        if identical {
+            format!("round {} as of {}: identical, {} signals, {} incidents, {} recommendations, digest {}", original.round_id, original.as_of, again.signals, again.incidents, again.recommendations, again.result_digest)
+        } else {
+            format!("round {} as of {}: differs\n  {}", original.round_id, original.as_of, differs.join("\n  "))
+        }
+    })?;
+    if identical {
+        return Ok(());
+    }
+    let failure = Failure::user(format!("round {} gave other conclusions when it was judged again", original.round_id));
+    Err(if same_config { failure.hint("the same configuration was in force: another version of this program made the round, or this is a bug; please report it") } else { failure.hint("the configuration changed since: its digest was another when the round was recorded") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_is_not_judged_twice() {
+        let t = |h: i64| Timestamp::from_secs(h * 3_600);
+        assert!(refuse_the_past(None, t(1)).is_ok() && refuse_the_past(Some(t(1)), t(1)).is_ok() && refuse_the_past(Some(t(1)), t(2)).is_ok());
+        let failure = refuse_the_past(Some(t(2)), t(1)).unwrap_err();
+        assert!(failure.to_string().contains("--dry-run") && failure.message.contains("1970-01-01T02:00:00Z"), "{failure}");
+    }
+
+    #[test]
+    fn fail_on_takes_the_severity_and_what_is_worse() {
+        let table = [(FailOn::Info, [true, true, true]), (FailOn::Warning, [false, true, true]), (FailOn::Critical, [false, false, true])];
+        for (line, expected) in table {
+            assert_eq!([Severity::Info, Severity::Warning, Severity::Critical].map(|s| reaches(line, s)), expected);
+        }
+    }
+}

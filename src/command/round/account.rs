@@ -1,0 +1,299 @@
+//! What a round did, as a person reads it and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bellwether_executor::Journal;
+use bellwether_model::decision::{Decision, Tier};
+use bellwether_model::execution::ExecutionState;
+use bellwether_model::id::{ExecutionId, IncidentId, PlanId, PlaybookId};
+use bellwether_model::incident::{Incident, IncidentState};
+use bellwether_model::outcome::Outcome;
+use bellwether_model::plan::Plan;
+use bellwether_model::recommendation::Recommendation;
+use bellwether_model::round::Round;
+use bellwether_model::time::Timestamp;
+use bellwether_pipelines::act::Acted;
+use bellwether_pipelines::round::Judged;
+use serde::Serialize;
+
+use crate::command::ingest;
+use crate::config::ActMode;
+use crate::failure::Failure;
+use crate::open;
+
+/// Incidents told in full, and closed ones named, at most.
+const TOLD: usize = 10;
+
+/// What a round did.
+#[derive(Debug, Serialize)]
+pub struct Account {
+    /// Whether nothing was recorded.
+    pub dry_run: bool,
+    /// How far acting may go.
+    pub act_mode: ActMode,
+    /// What was ingested before; none when nothing was.
+    pub ingest: Option<ingest::Account>,
+    /// The round's own row.
+    pub round: Option<Round>,
+    /// Incidents that opened, changed or closed, worst first.
+    pub incidents: Vec<Told>,
+    /// Incidents that are open after the round.
+    pub open: usize,
+    /// Executions that were looked at.
+    pub executions: BTreeMap<ExecutionId, ExecutionState>,
+    /// What held executions back.
+    pub held: BTreeMap<ExecutionId, String>,
+    /// What earlier executions did.
+    pub outcomes: Vec<Outcome>,
+    /// Plans that wait for a person, oldest first.
+    pub awaiting_approval: Vec<Waiting>,
+    /// When something is due again.
+    pub next_at: Option<Timestamp>,
+    /// Receivers that could not be told.
+    pub notify_errors: Vec<String>,
+}
+
+/// One incident, what is recommended for it, and what governance says of that.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    /// The incident's new row.
+    pub incident: Incident,
+    /// What is recommended now; none when nothing new was thought of.
+    pub recommendation: Option<Recommendation>,
+    /// Why the recommended playbook has no plan, when it has none.
+    pub unplanned: Option<String>,
+    /// The plan.
+    pub plan: Option<Plan>,
+    /// What governance says of it.
+    pub decision: Option<Decision>,
+    /// Where its execution stands.
+    pub state: Option<ExecutionState>,
+    /// What the last transition of its execution says.
+    pub detail: Option<String>,
+}
+
+/// A plan that waits for a person.
+#[derive(Debug, Serialize)]
+pub struct Waiting {
+    /// The plan.
+    pub plan_id: PlanId,
+    /// Its incident.
+    pub incident_id: IncidentId,
+    /// Its playbook.
+    pub playbook_id: PlaybookId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Account {
+    /// An empty account.
+    pub fn of(dry_run: bool, act_mode: ActMode) -> Self {
+        Self {
+            dry_run,
+            act_mode,
+            ingest: None,
+            round: None,
+            incidents: Vec::new(),
+            open: 0,
+            executions: BTreeMap::new(),
+            held: BTreeMap::new(),
+            outcomes: Vec::new(),
+            awaiting_approval: Vec::new(),
+            next_at: None,
+            notify_errors: Vec::new(),
+        }
+    }
+
+    /// Takes the conclusions in.
+    pub fn judged(&mut self, judged: &Judged, open: &BTreeMap<IncidentId, Incident>) {
+        let c = &judged.conclusions;
+        // An incident that did not change is told too when something is newly recommended for it.
+        let mut incidents: BTreeMap<&IncidentId, &Incident> = c.incidents.iter().map(|i| (&i.incident_id, i)).collect();
+        for recommendation in &c.recommendations {
+            if let Some(incident) = open.get(&recommendation.incident_id) {
+                incidents.entry(&recommendation.incident_id).or_insert(incident);
+            }
+        }
+        let told = |incident: &Incident| {
+            let id = &incident.incident_id;
+            let plan = c.plans.iter().find(|p| &p.body.incident_id == id).cloned();
+            Told {
+                recommendation: c.recommendations.iter().find(|r| &r.incident_id == id).cloned(),
+                unplanned: c.unplanned.iter().find(|u| &u.incident_id == id).map(|u| crate::failure::chain(&u.reason)),
+                decision: plan.as_ref().and_then(|p| c.decisions.iter().find(|d| d.plan_id == p.plan_id)).cloned(),
+                plan,
+                incident: incident.clone(),
+                state: None,
+                detail: None,
+            }
+        };
+        self.incidents = incidents.into_values().map(told).collect();
+        self.incidents.sort_by(|a, b| {
+            let (a, b) = (&a.incident, &b.incident);
+            (b.is_open(), b.severity).cmp(&(a.is_open(), a.severity)).then_with(|| b.score.total_cmp(&a.score)).then_with(|| a.incident_id.cmp(&b.incident_id))
+        });
+        self.round = Some(judged.round.clone());
+        self.open = open.len();
+    }
+
+    /// Takes in what was done.
+    pub fn acted(&mut self, acted: &Acted, outcomes: Vec<Outcome>) {
+        self.executions.extend(acted.executions.iter().cloned());
+        self.held = acted.held.iter().cloned().collect();
+        self.next_at = acted.next_at;
+        self.outcomes.extend(outcomes);
+    }
+
+    /// Looks up where everything stands now.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn finish(&mut self, journal: &Journal) -> Result<(), Failure> {
+        for record in journal.open_executions().await.map_err(|e| open::upstream(&e))? {
+            if record.state == ExecutionState::AwaitingApproval {
+                let body = &record.plan.body;
+                self.awaiting_approval.push(Waiting {
+                    plan_id: record.plan.plan_id.clone(),
+                    incident_id: body.incident_id.clone(),
+                    playbook_id: body.playbook_id.clone(),
+                    since: record.entered_at,
+                });
+            }
+        }
+        for told in &mut self.incidents {
+            let Some(plan) = told.plan.as_ref().filter(|_| !self.dry_run) else { continue };
+            if let Some(record) = journal.of_plan(&plan.plan_id).await.map_err(|e| open::upstream(&e))? {
+                told.state = Some(record.state);
+                let transitions = journal.transitions(&record.execution_id).await.map_err(|e| open::upstream(&e))?;
+                told.detail = transitions.last().map(|t| t.detail.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The account in words.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        if let Some(ingest) = &self.ingest {
+            let _ = writeln!(out, "{}\n", ingest::text(ingest));
+        }
+        if let Some(round) = &self.round {
+            let _ = writeln!(
+                out,
+                "judged {} series and {} samples as of {}{}",
+                round.series,
+                round.samples,
+                round.as_of,
+                if self.dry_run { ", recording nothing".to_owned() } else { format!(": round {}", round.round_id) }
+            );
+            if !round.skipped.is_empty() {
+                let reasons: Vec<String> = round.skipped.iter().map(|(reason, n)| format!("{n} {}", reason.replace('_', " "))).collect();
+                let _ = writeln!(out, "not judged: {}", reasons.join(", "));
+            }
+            let count = |state| self.incidents.iter().filter(|t| t.incident.state == state).count();
+            let (opened, updated, closed) = (count(IncidentState::Opened), count(IncidentState::Updated), count(IncidentState::Closed));
+            let _ = writeln!(out, "signals {}; incidents: {opened} opened, {updated} updated, {closed} closed, {} open now", round.signals, self.open);
+        }
+        let (open, closed): (Vec<_>, Vec<_>) = self.incidents.iter().partition(|t| t.incident.is_open());
+        for told in open.iter().take(TOLD) {
+            let _ = write!(out, "\n{}", self.told(told));
+        }
+        if open.len() > TOLD {
+            let _ = writeln!(out, "\nand {} more: `bellwether incidents --open`", open.len() - TOLD);
+        }
+        for (i, told) in closed.iter().take(TOLD).enumerate() {
+            let _ = writeln!(out, "{}closed   {}  {}", if i == 0 { "\n" } else { "" }, told.incident.incident_id, told.incident.title);
+        }
+        if closed.len() > TOLD {
+            let _ = writeln!(out, "and {} more that are over: `bellwether incidents`", closed.len() - TOLD);
+        }
+        for outcome in &self.outcomes {
+            let _ = writeln!(out, "\noutcome  {} for {}: {}. {}", outcome.playbook_id, outcome.incident_id, outcome.effect, outcome.detail);
+        }
+        for (id, why) in &self.held {
+            let _ = writeln!(out, "\nheld back  {id}: {why}");
+        }
+        out.push_str(&self.next());
+        out.trim_end().to_owned()
+    }
+
+    fn told(&self, told: &Told) -> String {
+        let incident = &told.incident;
+        let word = match incident.state {
+            IncidentState::Opened => "opened ",
+            IncidentState::Updated => "updated",
+            IncidentState::Closed => "closed ",
+        };
+        let mut out = format!("{word}  {}  [{}]  {}\n", incident.incident_id, incident.severity, incident.title);
+        let mut line = |name: &str, text: String| {
+            let _ = writeln!(out, "  {name:<12} {text}");
+        };
+        let Some(recommendation) = &told.recommendation else { return out };
+        match (recommendation.candidates.first(), &recommendation.abstained) {
+            (Some(best), _) => {
+                line("recommended", format!("{} (score {:.2})", best.playbook_id, best.score));
+                line("because", best.justification.clone());
+            }
+            (None, Some(why)) => line("recommended", format!("nothing: {why}")),
+            (None, None) => line("recommended", "nothing".into()),
+        }
+        if let Some(why) = &told.unplanned {
+            line("no plan", why.clone());
+        }
+        if let (Some(plan), Some(decision)) = (&told.plan, &told.decision) {
+            let steps: Vec<&str> = plan.body.steps.iter().map(|s| s.summary.as_str()).collect();
+            line("plan", format!("{}  {}", plan.plan_id, steps.join("; ")));
+            line("decision", says(decision));
+            line("next", self.next_of(told, plan, decision));
+        }
+        out
+    }
+
+    /// What a person does next about a plan.
+    fn next_of(&self, told: &Told, plan: &Plan, decision: &Decision) -> String {
+        let id = &plan.plan_id;
+        let detail = told.detail.as_deref().unwrap_or_default();
+        match (told.state, self.act_mode) {
+            (Some(ExecutionState::AwaitingApproval), _) => format!("`bellwether approve {id} --token-file FILE`, then `bellwether act`"),
+            (Some(ExecutionState::Refused), _) => format!("nothing is carried out: {detail}"),
+            (Some(ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack), _) => "`bellwether act` carries it on and verifies it".into(),
+            (Some(ExecutionState::Approved), _) => "`bellwether act` carries it out".into(),
+            (Some(state), _) if state.is_terminal() => format!("{state}: {detail}"),
+            (Some(ExecutionState::DryRun), ActMode::DryRun) => format!("the cluster would accept it ({detail}); with act.mode: execute it can be carried out"),
+            (_, ActMode::Plan) => format!("nothing is carried out while act.mode is plan; `bellwether plan {id}` shows the patches"),
+            _ if decision.tier == Tier::Forbidden => "nothing: governance forbids it".into(),
+            _ if self.dry_run => format!("nothing was recorded; `bellwether round` records it, `bellwether plan {id}` shows it then"),
+            _ => "`bellwether act`, once a cluster is configured under `kubernetes`".into(),
+        }
+    }
+
+    fn next(&self) -> String {
+        let told: Vec<&PlanId> = self.incidents.iter().filter_map(|t| t.plan.as_ref().map(|p| &p.plan_id)).collect();
+        let others: Vec<&Waiting> = self.awaiting_approval.iter().filter(|w| !told.contains(&&w.plan_id)).collect();
+        let mut out = String::new();
+        for waiting in &others {
+            let _ = writeln!(out, "\nwaits for approval since {}: {} ({} for {})", waiting.since, waiting.plan_id, waiting.playbook_id, waiting.incident_id);
+        }
+        if self.incidents.is_empty() && self.open == 0 {
+            out.push_str("\nnothing deviates\n");
+        }
+        if !self.dry_run {
+            let example = self.incidents.iter().find(|t| t.incident.is_open());
+            match example {
+                Some(told) => {
+                    let _ = writeln!(out, "\nlook closer: `bellwether incidents show {}`, or `bellwether report --html`", told.incident.incident_id);
+                }
+                None => out.push_str("\nlook closer: `bellwether report`\n"),
+            }
+        }
+        out
+    }
+}
+
+/// What governance says, with the strictest reasons.
+pub fn says(decision: &Decision) -> String {
+    let reasons: Vec<&str> = decision.reasons.iter().filter(|r| r.tier == decision.tier).map(|r| r.text.as_str()).collect();
+    let unattended = if decision.tier == Tier::Allowed { if decision.unattended { ", unattended" } else { ", with a person's approval" } } else { "" };
+    format!("{}{unattended}: {}", decision.tier, reasons.join("; "))
+}
