@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod completions;
+pub mod demo;
 pub mod label;
 pub mod lake;
 pub mod lineage;
@@ -29,6 +30,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             completions::run(&args);
             Ok(())
         }
+        Command::Demo(args) => demo::run(args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,

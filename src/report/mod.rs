@@ -13,6 +13,7 @@ mod card;
 pub(crate) mod chart;
 pub(crate) mod data;
 mod escape;
+pub(crate) mod gather;
 pub(crate) mod html;
 pub(crate) mod overview;
 mod scale;
