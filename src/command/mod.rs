@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod completions;
+pub mod demo;
 pub mod ingest;
 pub mod init;
 pub mod label;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             completions::run(&args);
             Ok(())
         }
+        Command::Demo(args) => demo::run(args, output).await,
         Command::Init(args) => init::run(&global.config, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
