@@ -4,6 +4,8 @@ pub mod act;
 pub mod approve;
 pub mod audit;
 pub mod completions;
+pub mod detect;
+pub mod drift;
 pub mod incidents;
 pub mod ingest;
 pub mod init;
@@ -41,6 +43,11 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Init(args) => init::run(&global.config, args, output).await,
+        Command::Detect(args) => detect::run(&load()?, args, output).await,
+        Command::Drift(args) => {
+            let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
+            drift::run(rule, args, output).await
+        }
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,

@@ -1,6 +1,6 @@
 //! `bellwether round`
 
-mod account;
+pub mod account;
 
 use std::collections::BTreeMap;
 
