@@ -5,6 +5,7 @@ pub mod approve;
 pub mod audit;
 pub mod completions;
 pub mod detect;
+pub mod doctor;
 pub mod drift;
 pub mod incidents;
 pub mod ingest;
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Init(args) => init::run(&global.config, args, output).await,
         Command::Detect(args) => detect::run(&load()?, args, output).await,
+        Command::Doctor(args) => doctor::run(&global.config, args, output).await,
         Command::Drift(args) => {
             let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
             drift::run(rule, args, output).await
