@@ -1,0 +1,169 @@
+//! What a person meets at the command line, and what wrong input gets.
+
+use std::fs;
+
+use crate::bellwether::Desk;
+use crate::servers::free_address;
+
+#[test]
+fn help_names_every_command_and_the_first_steps() {
+    let ran = Desk::new().run("--help").expect(0);
+    let commands = [
+        "init", "doctor", "demo", "ingest", "detect", "drift", "signals", "incidents", "label", "recommend", "plan", "approve", "act", "round",
+        "report", "serve", "sql", "lineage", "token", "audit", "lake", "completions",
+    ];
+    for command in commands {
+        assert!(ran.out.lines().any(|line| line.split_whitespace().next() == Some(command)), "{command} is not in\n{}", ran.out);
+    }
+    assert!(ran.out.contains("First steps") && ran.out.contains("Exit codes"), "{}", ran.out);
+}
+
+#[test]
+fn usage_errors_have_their_own_exit_code() {
+    let desk = Desk::new();
+    desk.run("rounds").expect(2).says(&["round"]);
+    desk.run("label x maybe").expect(2).says(&["not-an-incident"]);
+    desk.run("ingest --backfill soon").expect(2).says(&["--backfill"]);
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = Desk::new().run(&format!("completions {shell}")).expect(0);
+        assert!(ran.out.contains("ingest"), "{shell}: {}", ran.out);
+    }
+}
+
+#[test]
+fn a_missing_configuration_says_how_to_get_one() {
+    let ran = Desk::new().run("signals").expect(1);
+    insta::assert_snapshot!(ran.err, @r"
+    error: cannot read the configuration bellwether.yaml: No such file or directory (os error 2)
+    hint: write one with `bellwether init --prom URL`, name another with --config, or try `bellwether demo`, which needs none
+    ");
+}
+
+#[test]
+fn an_unknown_key_of_the_configuration_names_the_nearest_known() {
+    let ran = Desk::with("version: 1\nlake:\n  ulr: ledger\n").run("signals").expect(1);
+    ran.says(&["bellwether.yaml:3", "ulr", "url"]);
+}
+
+#[test]
+fn failures_are_json_where_json_was_asked_for() {
+    let ran = Desk::new().run("signals --output json").expect(1);
+    let error: serde_json::Value = serde_json::from_str(&ran.err).expect("one JSON document on standard error");
+    assert_eq!(error["error"]["kind"], "config");
+    assert!(ran.out.is_empty(), "{}", ran.out);
+}
+
+#[test]
+fn sql_that_writes_is_refused() {
+    let desk = Desk::with("version: 1\n");
+    for query in ["DELETE FROM signals", "INSERT INTO labels SELECT * FROM labels", "CREATE TABLE t AS SELECT 1", "DROP TABLE signals", "COPY signals TO 'x.csv'"] {
+        let ran = desk.run_args(&["sql", query]).expect(1);
+        assert!(ran.err.starts_with("error: ") && ran.err.contains("read"), "{query}: {}", ran.err);
+    }
+    assert_eq!(desk.count("SELECT 1 + 1"), 2);
+}
+
+#[test]
+fn a_wrong_name_in_sql_is_explained() {
+    let desk = Desk::with("version: 1\n");
+    desk.run_args(&["sql", "SELECT * FROM signalz"]).expect(1).says(&["signalz"]);
+    desk.run_args(&["sql", "SELECT nothing FROM signals"]).expect(1).says(&["nothing"]);
+}
+
+#[test]
+fn an_unknown_dataset_is_said_to_be_unknown() {
+    let desk = Desk::with("version: 1\n");
+    desk.run("lineage dataset:s3://x:y").expect(1).says(&["nothing is known of", "hint: "]);
+    desk.run("lineage model").expect(2);
+}
+
+#[test]
+fn tokens_carry_known_roles_for_a_limited_time_and_the_key_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::with("version: 1\n");
+    let ran = desk.run("token issue --subject ann --role org-admin").expect(0);
+    assert_eq!(ran.out.trim().split('.').count(), 3, "{}", ran.out);
+    let mode = fs::metadata(desk.path().join("token-key.pem")).expect("the key is made on first use").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    desk.run("token issue --subject ann --role emperor").expect(1).says(&["emperor"]);
+    desk.run("token issue --subject ann --role viewer --ttl 90d").expect(1).says(&["30 days"]);
+}
+
+#[test]
+fn the_audit_chain_of_an_empty_ledger_holds() {
+    Desk::with("version: 1\n").run("audit verify").expect(0);
+}
+
+#[test]
+fn the_environment_overrides_the_configuration_and_is_named_when_wrong() {
+    let desk = Desk::with("version: 1\n");
+    let output = desk.command(&["signals"]).env("BELLWETHER__ACT__MODE", "yolo").output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("BELLWETHER__ACT__MODE"));
+    let output = desk.command(&["signals"]).env("BELLWETHER__LAKE__URL", "elsewhere").output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_unreachable_prometheus_does_not_stop_the_other_sources() {
+    let address = free_address();
+    let desk = Desk::with(&format!("version: 1\nprometheus: {{url: 'http://{address}', packs: [prometheus]}}\nruns: {{files: [runs.jsonl]}}\n"));
+    desk.write("runs.jsonl", RUN);
+    let ran = desk.run("ingest").expect(1);
+    ran.says(&[&format!("no Prometheus answers at http://{address}")]);
+    assert_eq!(desk.count("SELECT count(*) FROM workflow_runs"), 1);
+}
+
+/// One past run, as JSONL.
+const RUN: &str = concat!(
+    r#"{"run_id":"r-1","workflow_id":"w","playbook_id":"scale-out","status":"succeeded","started_at":"2026-06-01T10:00:00Z","#,
+    r#""finished_at":"2026-06-01T10:05:00Z","updated_at":"2026-06-01T10:05:00Z","target":"endpoint:ml/iris","summary":"latency was high"}"#,
+    "\n"
+);
+
+#[test]
+fn a_malformed_blueprint_is_shown_where_it_is_wrong() {
+    let desk = Desk::with("version: 1\ngovernance: {blueprints: blueprints}\n");
+    desk.write("blueprints/iris.yaml", "metadata:\n  name: iris\nspec:\n  scaling:\n    min_replicas: many\n");
+    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:5:"]);
+    desk.write("blueprints/iris.yaml", "metadata:\n  name: iris\nspec:\n  scalling:\n    min_replicas: 1\n");
+    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:4:", "scaling"]);
+}
+
+#[test]
+fn an_unknown_verb_of_a_playbook_names_the_nearest_known() {
+    let desk = Desk::with("version: 1\ngovernance: {playbooks: playbooks}\n");
+    let playbook = "id: p\nname: P\ndescription: Scales.\nversion: 1.0.0\ntarget: endpoint\nactions:\n  - verb: scale_endpiont\n    add_min: 1\n";
+    desk.write("playbooks/p.yaml", playbook);
+    desk.run("round --no-ingest").expect(1).says(&["playbooks/p.yaml:7:", "scale_endpiont", "scale_endpoint"]);
+}
+
+#[test]
+fn a_truncated_file_of_the_ledger_is_found_and_named() {
+    let desk = Desk::with("version: 1\nruns: {files: [runs.jsonl]}\n");
+    desk.write("runs.jsonl", RUN);
+    desk.run("ingest").expect(0);
+    desk.run("lake stat --check").expect(0);
+    let file = parquet_file(&desk.path().join("ledger")).expect("what was ingested is in a Parquet file");
+    let whole = fs::read(&file).expect("the file is readable");
+    fs::write(&file, &whole[..whole.len() / 2]).expect("the file is writable");
+    let name = file.file_name().expect("a file has a name").to_string_lossy().into_owned();
+    let ran = desk.run("lake stat --check").expect(1);
+    assert!(format!("{}{}", ran.out, ran.err).contains(&name), "{}{}", ran.out, ran.err);
+    desk.run_args(&["sql", "SELECT * FROM workflow_runs"]).expect(1).says(&[&name]);
+}
+
+/// Some Parquet file of a ledger, past what Delta keeps for itself.
+fn parquet_file(folder: &std::path::Path) -> Option<std::path::PathBuf> {
+    let mut entries: Vec<_> = fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
+    entries.sort();
+    entries.into_iter().find_map(|path| match path.is_dir() {
+        true if path.ends_with("_delta_log") => None,
+        true => parquet_file(&path),
+        false => path.extension().is_some_and(|e| e == "parquet").then_some(path),
+    })
+}
