@@ -43,7 +43,6 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             completions::run(&args);
             Ok(())
         }
-        Command::Init(args) => init::run(&global.config, args, output).await,
         Command::Detect(args) => detect::run(&load()?, args, output).await,
         Command::Doctor(args) => doctor::run(&global.config, args, output).await,
         Command::Drift(args) => {
@@ -52,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
+        Command::Init(args) => init::run(&global.config, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
