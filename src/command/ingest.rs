@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex};
 
+use bellwether_lake::Snapshot;
+use bellwether_lake::tables::SAMPLES;
 use bellwether_model::run::Run;
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::ingest::{Ingest, Progress, SourceError, Sources, Summary, drain_inbox, ingest};
@@ -247,15 +249,9 @@ impl Bar {
     }
 }
 
-/// The newest sample in the ledger; none when there is no sample.
-pub async fn newest_sample(session: &bellwether_sql::Session) -> Result<Option<Timestamp>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Newest {
-        #[serde(default)]
-        ts: Option<Timestamp>,
-    }
-    let rows: Vec<Newest> = session.rows("SELECT max(ts) AS ts FROM samples").await.map_err(|e| sql_failure(&e))?;
-    Ok(rows.into_iter().next().and_then(|r| r.ts))
+/// The time of the newest sample in the ledger, as its log says; none when there is no sample.
+pub fn newest_sample(snapshot: &Snapshot) -> Option<Timestamp> {
+    snapshot.stat().into_iter().find(|t| t.table == SAMPLES.name).and_then(|t| t.newest)
 }
 
 #[cfg(test)]

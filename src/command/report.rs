@@ -24,7 +24,7 @@ pub async fn run(config: &Config, args: &ReportArgs, output: Output) -> Result<(
     let now = clock::now();
     let end = match args.as_of {
         Some(at) => at,
-        None => newest_sample(&session).await?.unwrap_or(now).min(now),
+        None => newest_sample(session.snapshot()).unwrap_or(now).min(now),
     };
     // The audit chain is the journal's; without a journal nothing was ever done.
     let journal = if config.journal.path.exists() { Some(open::journal(config).await?) } else { None };
