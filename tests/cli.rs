@@ -128,10 +128,10 @@ const RUN: &str = concat!(
 #[test]
 fn a_malformed_blueprint_is_shown_where_it_is_wrong() {
     let desk = Desk::with("version: 1\ngovernance: {blueprints: blueprints}\n");
-    desk.write("blueprints/iris.yaml", "metadata:\n  name: iris\nspec:\n  scaling:\n    min_replicas: many\n");
-    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:5:"]);
-    desk.write("blueprints/iris.yaml", "metadata:\n  name: iris\nspec:\n  scalling:\n    min_replicas: 1\n");
-    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:4:", "scaling"]);
+    desk.write("blueprints/iris.yaml", "metadata: {name: iris, version: 1.0.0}\nspec:\n  scaling:\n    min_replicas: many\n");
+    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:4:"]);
+    desk.write("blueprints/iris.yaml", "metadata: {name: iris, version: 1.0.0}\nspec:\n  scalling:\n    min_replicas: 1\n");
+    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:3:", "scaling"]);
 }
 
 #[test]

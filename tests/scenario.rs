@@ -3,4 +3,5 @@
 //! [`world`] builds these parts; each test below follows one thread through them with the real binary.
 
 mod arrivals;
+mod job;
 mod world;

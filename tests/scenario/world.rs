@@ -54,6 +54,8 @@ impl World {
         let api = ApiServer::new(Timestamp::from_secs(now()));
         for service in SERVICES {
             api.apply("helm", &inference_service(service)).expect("the object is valid");
+            // The deploy pipeline leaves the replicas to whoever scales.
+            api.apply("bellwether/scale", &scaled(service, 1, 3)).expect("the object is valid");
         }
         let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "gpu-a"}, "spec": {"limits": {"nvidia.com/gpu": "16"}}});
         api.apply("helm", &pool).expect("the object is valid");
@@ -70,7 +72,10 @@ impl World {
         write_kubeconfig(&desk.path().join("kubeconfig.yaml"), cluster.address());
         write_files(&desk);
         desk.write("bellwether.yaml", &config(&prometheus.url(), &postgres.dsn()));
-        wait_for("live scrapes arrive", Duration::from_secs(20), || !prometheus.values("latency_p95{service=\"iris\"}[3s]").is_empty() || !prometheus.values("latency_p95{service=\"iris\"}").is_empty());
+        wait_for("live scrapes arrive", Duration::from_secs(20), || {
+            let arrived = prometheus.values("count_over_time(latency_p95{service=\"iris\"}[10s])");
+            arrived.first().is_some_and(|n| *n >= 1.0)
+        });
         Self { desk, api, until: Timestamp::from_secs(until), perverse, prometheus, _postgres: postgres, _served: [metrics, cluster] }
     }
 
@@ -97,6 +102,21 @@ impl World {
         assert_eq!(incidents.len(), 1, "the overload is one incident: {incidents:#?}");
         incidents[0]["incident_id"].as_str().expect("ids are text").to_owned()
     }
+    /// Every execution and its state, oldest first.
+    pub(crate) fn executions(&self) -> Vec<Value> {
+        self.desk.sql("SELECT execution_id, playbook_id, state, detail FROM executions_current ORDER BY recorded_at")
+    }
+    /// Runs rounds until every execution has ended, as the scheduler would, and gives the state of the first.
+    pub(crate) fn settled(&self) -> String {
+        let mut state = String::new();
+        wait_for("the execution ends", Duration::from_secs(60), || {
+            self.desk.run("round --no-ingest").expect(0);
+            let executions = self.executions();
+            state = executions.first().map_or_else(String::new, |e| e["state"].as_str().unwrap_or_default().to_owned());
+            ["succeeded", "rolled_back", "failed", "refused", "needs_human"].contains(&state.as_str())
+        });
+        state
+    }
 }
 
 fn replicas(object: &Value) -> (i64, i64) {
@@ -107,7 +127,13 @@ fn replicas(object: &Value) -> (i64, i64) {
 fn inference_service(name: &str) -> Value {
     let model = json!({"modelFormat": {"name": "sklearn"}, "storageUri": format!("s3://models/{name}/3"), "resources": {"limits": {"nvidia.com/gpu": "1"}}});
     json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": name, "namespace": "ml", "labels": {"team": "ml"}},
-        "spec": {"predictor": {"minReplicas": 1, "maxReplicas": 3, "nodeSelector": {"pool": "gpu-a"}, "model": model}}})
+        "spec": {"predictor": {"nodeSelector": {"pool": "gpu-a"}, "model": model}}})
+}
+
+/// The fields of an InferenceService that scaling owns.
+pub(crate) fn scaled(name: &str, least: u32, most: u32) -> Value {
+    json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": name, "namespace": "ml"},
+        "spec": {"predictor": {"minReplicas": least, "maxReplicas": most}}})
 }
 
 /// A number in -1..1 that looks random and is the same every time.
@@ -224,7 +250,7 @@ safety: {cooldown: 60s, max_operations_per_hour: 10}
 const CHECKS: &str = "latency_p95:
   unit: seconds
   runtimes:
-    default: max_over_time(latency_p95{namespace=\"$namespace\",service=\"$service\"}[$window])
+    default: latency_p95{namespace=\"$namespace\",service=\"$service\"}
 ";
 
 fn write_files(desk: &Desk) {
