@@ -44,7 +44,7 @@ fn an_overload_is_one_incident_that_scaling_out_ends() {
 const STORY: &str = "
     SELECT i.incident_id, r.best_playbook_id AS playbook_id, d.tier, e.state, o.effect, n.endpoint, n.model_uri, min(s.opened_at) AS since
     FROM incidents_current i
-    JOIN signals_current s ON array_has(i.signal_ids, s.signal_id)
+    JOIN signals_current s ON strpos(i.signals, s.signal_id) > 0
     JOIN recommendations_current r ON r.incident_id = i.incident_id
     JOIN plans p ON p.recommendation_id = r.recommendation_id
     JOIN decisions d ON d.plan_id = p.plan_id
