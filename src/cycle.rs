@@ -202,7 +202,9 @@ impl Cycle {
 fn round_failure(error: &RoundError) -> Failure {
     match error {
         RoundError::Lake(e) => open::lake_failure(e),
-        RoundError::Unknown(_) => Failure::of(Kind::User, error).hint("list rounds with `bellwether sql \"SELECT round_id, as_of FROM rounds ORDER BY as_of\"`"),
+        RoundError::Unknown(_) => {
+            Failure::of(Kind::User, error).hint("list rounds with `bellwether sql \"SELECT round_id, as_of FROM rounds ORDER BY as_of\"`")
+        }
         RoundError::AlreadyJudged { .. } => Failure::of(Kind::User, error).hint("look without recording: add --dry-run"),
         RoundError::Sql(_) | RoundError::Index(_) | RoundError::Canonical(_) => Failure::of(Kind::Internal, error),
     }

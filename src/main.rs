@@ -5,12 +5,13 @@
 //! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing),
 //! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
 
+mod api;
 mod auth;
 mod cli;
 mod clock;
 mod command;
-mod cycle;
 mod config;
+mod cycle;
 mod failure;
 mod open;
 mod output;

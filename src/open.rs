@@ -1,6 +1,5 @@
 //! Opening what the configuration names. Every command opens only what it uses.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -58,7 +57,9 @@ pub fn prometheus(config: &Config) -> Result<Prometheus, Failure> {
 /// The cluster, where one is configured.
 pub async fn cluster(config: &Config) -> Result<Cluster, Failure> {
     let Some(settings) = &config.kubernetes else { return Ok(Cluster::None) };
-    let failure = |e: &dyn std::error::Error| Failure::of(Kind::Config, e).hint("check `kubernetes` in the configuration, and the kubeconfig that it names");
+    let failure = |e: &dyn std::error::Error| {
+        Failure::of(Kind::Config, e).hint("check `kubernetes` in the configuration, and the kubeconfig that it names")
+    };
     let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
     let client_config = match &settings.kubeconfig {
         Some(path) => {
@@ -152,9 +153,16 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 /// Reads every YAML file directly in a folder, by name.
-fn each_yaml<T>(folder: &Path, errors: &mut Vec<LoadError>, parse: impl Fn(&str, &str) -> Result<T, LoadErrors>) -> Result<Vec<T>, Failure> {
+fn each_yaml<T>(
+    folder: &Path,
+    errors: &mut Vec<LoadError>,
+    parse: impl Fn(&str, &str) -> Result<T, LoadErrors>,
+) -> Result<Vec<T>, Failure> {
     let listing = fs::read_dir(folder).map_err(|e| Failure::config(format!("cannot read the folder {}: {e}", folder.display())))?;
-    let mut paths: Vec<_> = listing.filter_map(|entry| entry.ok().map(|e| e.path())).filter(|p| p.extension().is_some_and(|x| x == "yaml" || x == "yml")).collect();
+    let mut paths: Vec<_> = listing
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|p| p.extension().is_some_and(|x| x == "yaml" || x == "yml"))
+        .collect();
     paths.sort();
     let mut parsed = Vec::new();
     for path in paths {
@@ -173,12 +181,15 @@ pub fn redactor(config: &Config) -> Result<Redactor, Failure> {
     let key = if path.exists() {
         let mode = fs::metadata(path).map_err(failure)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(Failure::config(format!("the redaction key {} can be read by others (mode {mode:o})", path.display())).hint(format!("run `chmod 600 {}`", path.display())));
+            return Err(Failure::config(format!("the redaction key {} can be read by others (mode {mode:o})", path.display()))
+                .hint(format!("run `chmod 600 {}`", path.display())));
         }
         fs::read(path).map_err(failure)?
     } else {
         let mut key = vec![0u8; 32];
-        rand::rngs::SysRng.try_fill_bytes(&mut key).map_err(|e| Failure::new(Kind::Upstream, format!("the operating system gave no randomness: {e}")))?;
+        rand::rngs::SysRng
+            .try_fill_bytes(&mut key)
+            .map_err(|e| Failure::new(Kind::Upstream, format!("the operating system gave no randomness: {e}")))?;
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(failure)?;
         }
@@ -224,4 +235,3 @@ pub fn pick<'a>(wanted: &str, ids: impl Iterator<Item = &'a str>, what: &str) ->
 pub fn upstream(error: &dyn std::error::Error) -> Failure {
     Failure::new(Kind::Upstream, chain(error))
 }
-

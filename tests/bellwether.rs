@@ -95,7 +95,8 @@ impl Ran {
     /// Standard output as one JSON document.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("standard output is not one JSON document: {e}\n{}\n{}", self.out, self.err))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|e| panic!("standard output is not one JSON document: {e}\n{}\n{}", self.out, self.err))
     }
     /// Asserts that standard error holds each of these.
     #[track_caller]

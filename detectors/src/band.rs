@@ -44,7 +44,7 @@ impl Band {
     /// millionth of the expected value, so that a series that never moved has a finite score when it does.
     pub fn around(rule: &Rule, threshold: f64, moments: Moments) -> Self {
         let Moments { mean, sd, .. } = moments;
-        let half = (threshold * sd).max(rule.min_deviation).max(rule.min_ratio.max(1e-6) * mean.abs()).max(1e-9).min(LARGEST * 1e6);
+        let half = (threshold * sd).max(rule.min_deviation).max(rule.min_ratio.max(1e-6) * mean.abs()).clamp(1e-9, LARGEST * 1e7);
         Self { expected: mean, lower: mean - half, upper: mean + half, reach_up: half, reach_down: half, moments: Some(moments) }
     }
 
@@ -67,8 +67,7 @@ impl Band {
             Watch::Down => down,
             Watch::Both => up.max(down),
         };
-        // `max` and `min` drop a NaN.
-        score.max(0.0).min(SCORE_CAP)
+        if score.is_nan() { 0.0 } else { score.clamp(0.0, SCORE_CAP) }
     }
 
     /// Which way the value lies from what is expected, as the rule looks at it.
@@ -131,7 +130,12 @@ mod tests {
         for (value, both, up) in [(10.0, 0.0, 0.0), (14.0, 1.0, 1.0), (18.0, 2.0, 2.0), (2.0, 2.0, 0.0), (1e9, SCORE_CAP, SCORE_CAP)] {
             assert_eq!((band.score(Watch::Both, value), band.score(Watch::Up, value)), (both, up), "{value}");
         }
-        assert!(!band.is_out(Watch::Both, 14.0) && band.is_out(Watch::Both, 14.1) && !band.is_out(Watch::Up, 2.0) && band.is_out(Watch::Down, 2.0));
+        assert!(
+            !band.is_out(Watch::Both, 14.0)
+                && band.is_out(Watch::Both, 14.1)
+                && !band.is_out(Watch::Up, 2.0)
+                && band.is_out(Watch::Down, 2.0)
+        );
         // scipy: 2 * t.sf(4 / sqrt(1 + 1/101), 100)
         assert!((band.p_value(Watch::Both, 14.0).unwrap() - 0.000_130_521_858_243_5).abs() < 1e-12);
         rule.min_deviation = 8.0;

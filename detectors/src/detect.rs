@@ -168,7 +168,9 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         for key in absent {
             let known = past.remove(&key).unwrap_or_default();
             let Some(subject) = known.last().map(|s| s.subject.clone()) else { continue };
-            scan::<false, _>(rule, (&[], &[]), &known, span, &mut feeds, |seen| findings.signals.extend(row(rule, || subject.clone(), &seen, at)));
+            scan::<false, _>(rule, (&[], &[]), &known, span, &mut feeds, |seen| {
+                findings.signals.extend(row(rule, || subject.clone(), &seen, at))
+            });
         }
     }
     findings.series = judged.len() as u64;

@@ -47,7 +47,11 @@ fn against(rule: &Rule, value: f64, band: &Band) -> String {
         _ => ("below", format!("usual at least {}", show(band.lower))),
     };
     let factor = value / band.expected;
-    let compared = if value > 0.0 && factor.is_finite() && factor >= 1.2 { format!("{} x", Unit::Number.show((factor * 10.0).round() / 10.0)) } else { word.to_owned() };
+    let compared = if value > 0.0 && factor.is_finite() && factor >= 1.2 {
+        format!("{} x", Unit::Number.show((factor * 10.0).round() / 10.0))
+    } else {
+        word.to_owned()
+    };
     if band.is_out(rule.watch, value) {
         format!("{}, {compared} {expected} ({usual})", show(value))
     } else {

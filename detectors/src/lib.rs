@@ -11,7 +11,7 @@
 //! what time it is: the clock is an argument.
 //!
 //! Modules in reading order:
-//! * [`rule`] — what a person writes; [`quantity`] — numbers with units in it;
+//! * [`rule`] — how a metric is judged; [`judging`] — the same as written in YAML; [`quantity`] — numbers with units in it;
 //! * [`band`] — what is usual, and the score of a value against it;
 //! * [`past`] — the samples that a baseline may use;
 //! * [`zscore`], [`ewma`], [`bound`] — the kernels that say what is usual; [`special`] — tail probabilities;
@@ -28,6 +28,7 @@ pub mod detect;
 pub mod drift;
 pub mod ewma;
 pub mod hint;
+pub mod judging;
 pub mod past;
 pub mod quantity;
 pub mod rule;

@@ -9,7 +9,7 @@ use bellwether_model::time::{Span, Timestamp};
 use bellwether_model::unit::Unit;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::quantity;
+use crate::judging::Judging;
 
 /// How one metric is judged: one method, its line, and what keeps false alarms down. A metric may have several rules.
 ///
@@ -191,168 +191,6 @@ pub enum RuleError {
     NoBound,
 }
 
-/// A rule as it is written in YAML, alone or under another crate's metric rule; unknown keys are refused.
-///
-/// Keys: `name`, `metric`, `unit`, `watch`, `method` (`zscore`, `ewma`, `bound`; default `zscore`), `threshold`, `season`, `slot`,
-/// `half_life`, `above`, `below`, `persistence`, `min_deviation`, `min_ratio`, `min_samples`, `lookback`, `gap`,
-/// `severity`, `calm`, `accept_after`, `learns`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)] // each key is documented at the field of Rule that it becomes
-pub struct Judging {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<RuleName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metric: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<Unit>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watch: Option<Watch>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<Method>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
-    pub threshold: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub season: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub half_life: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
-    pub above: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
-    pub below: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub persistence: Option<Persistence>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
-    pub min_deviation: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
-    pub min_ratio: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_samples: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lookback: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calm: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accept_after: Option<Span>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learns: Option<bool>,
-}
-
-impl Judging {
-    /// The rule that this text means for a metric; what the text names itself wins over the arguments.
-    ///
-    /// # Errors
-    /// Settings that belong to another method or are out of range, as [`Rule::validate`] says.
-    pub fn rule(self, name: &RuleName, metric: &str, unit: Unit) -> Result<Rule, RuleError> {
-        let method = self.method.unwrap_or(Method::Zscore);
-        self.refuse_foreign(method)?;
-        let method = match method {
-            Method::Zscore => MethodSpec::Zscore {
-                threshold: self.threshold.unwrap_or(4.0),
-                season: self.season.map(|period| Season { period, slot: self.slot.unwrap_or(Span::from_mins(30)) }),
-            },
-            Method::Ewma => {
-                MethodSpec::Ewma { threshold: self.threshold.unwrap_or(4.0), half_life: self.half_life.unwrap_or(Span::from_mins(30)) }
-            }
-            Method::Bound => MethodSpec::Bound { above: self.above, below: self.below },
-            Method::Psi | Method::Ks => return Err(RuleError::NotForMetrics(method)),
-        };
-        let watch = match method {
-            MethodSpec::Bound { above: Some(_), below: None } => Watch::Up,
-            MethodSpec::Bound { above: None, below: Some(_) } => Watch::Down,
-            MethodSpec::Bound { .. } => Watch::Both,
-            _ => self.watch.unwrap_or_default(),
-        };
-        let persistence = self.persistence.unwrap_or_default();
-        let rule = Rule {
-            name: self.name.unwrap_or_else(|| name.clone()),
-            metric: self.metric.unwrap_or_else(|| metric.to_owned()),
-            unit: self.unit.unwrap_or(unit),
-            watch,
-            method,
-            persistence,
-            min_deviation: self.min_deviation.unwrap_or(0.0),
-            min_ratio: self.min_ratio.unwrap_or(0.0),
-            min_samples: self.min_samples.unwrap_or(16),
-            lookback: self.lookback.unwrap_or(Span::from_days(7)),
-            gap: self.gap.unwrap_or(Span::from_hours(1)),
-            severity: self.severity.unwrap_or(Severity::Warning),
-            calm: self.calm.unwrap_or(persistence.n),
-            accept_after: self.accept_after.unwrap_or(Span::from_hours(24)),
-            learns: self.learns.unwrap_or(matches!(method, MethodSpec::Zscore { .. })),
-        };
-        rule.validate()?;
-        Ok(rule)
-    }
-
-    fn refuse_foreign(&self, method: Method) -> Result<(), RuleError> {
-        let bound = method == Method::Bound;
-        let keys = [
-            ("season", self.season.is_some(), method == Method::Zscore, "a season belongs to zscore"),
-            ("slot", self.slot.is_some(), method == Method::Zscore && self.season.is_some(), "a slot belongs to zscore with a season"),
-            ("half_life", self.half_life.is_some(), method == Method::Ewma, "a half-life belongs to ewma"),
-            ("threshold", self.threshold.is_some(), !bound, "bound takes above and below"),
-            ("min_ratio", self.min_ratio.is_some(), !bound, "nothing is expected of a bound but the bound itself"),
-            ("watch", self.watch.is_some(), !bound, "bound judges the sides it gives"),
-            ("learns", self.learns.is_some(), !bound, "a bound has no baseline"),
-            ("above", self.above.is_some(), bound, "choose method: bound"),
-            ("below", self.below.is_some(), bound, "choose method: bound"),
-        ];
-        match keys.into_iter().find(|(_, given, fits, _)| *given && !*fits) {
-            Some((key, _, _, hint)) => Err(RuleError::Foreign { key, method, hint }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl TryFrom<Judging> for Rule {
-    type Error = RuleError;
-    fn try_from(text: Judging) -> Result<Self, RuleError> {
-        let name = text.name.clone().ok_or(RuleError::Nameless)?;
-        let metric = text.metric.clone().unwrap_or_else(|| name.as_str().to_owned());
-        text.rule(&name, &metric, Unit::Number)
-    }
-}
-
-impl From<Rule> for Judging {
-    fn from(rule: Rule) -> Self {
-        let mut text = Self {
-            name: Some(rule.name),
-            metric: Some(rule.metric),
-            unit: Some(rule.unit),
-            persistence: Some(rule.persistence),
-            min_deviation: Some(rule.min_deviation),
-            min_samples: Some(rule.min_samples),
-            lookback: Some(rule.lookback),
-            gap: Some(rule.gap),
-            severity: Some(rule.severity),
-            calm: Some(rule.calm),
-            accept_after: Some(rule.accept_after),
-            ..Self::default()
-        };
-        match rule.method {
-            MethodSpec::Zscore { threshold, season } => {
-                (text.method, text.threshold) = (Some(Method::Zscore), Some(threshold));
-                (text.season, text.slot) = (season.map(|s| s.period), season.map(|s| s.slot));
-            }
-            MethodSpec::Ewma { threshold, half_life } => {
-                (text.method, text.threshold, text.half_life) = (Some(Method::Ewma), Some(threshold), Some(half_life));
-            }
-            MethodSpec::Bound { above, below } => (text.method, text.above, text.below) = (Some(Method::Bound), above, below),
-        }
-        if text.method != Some(Method::Bound) {
-            (text.watch, text.min_ratio, text.learns) = (Some(rule.watch), Some(rule.min_ratio), Some(rule.learns));
-        }
-        text
-    }
-}
-
 impl Rule {
     /// The default rule for a metric: z-score against seven days, both sides, 2 of 3 points beyond 4 standard deviations.
     pub fn new(name: impl Into<String>, metric: impl Into<String>, unit: Unit) -> Self {
@@ -398,7 +236,12 @@ impl Rule {
             MethodSpec::Zscore { threshold, season } => {
                 check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
                 if let Some(Season { period, slot }) = season {
-                    check(period > Span::ZERO && period <= self.lookback, "season", period.to_string(), "above 0 and at most the lookback")?;
+                    check(
+                        period > Span::ZERO && period <= self.lookback,
+                        "season",
+                        period.to_string(),
+                        "above 0 and at most the lookback",
+                    )?;
                     check(self.lookback <= period.times(64), "lookback", self.lookback.to_string(), "at most 64 seasons")?;
                     check(slot.times(2) < period, "slot", slot.to_string(), "less than half the season")?;
                 }
@@ -427,55 +270,5 @@ impl Rule {
         check(self.calm >= self.persistence.n, "calm", self.calm.to_string(), "at least the n of persistence")?;
         let confirming = self.gap.times(i64::from(self.persistence.n));
         check(self.accept_after >= confirming, "accept_after", self.accept_after.to_string(), "at least n gaps, n as in persistence")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(json: serde_json::Value) -> Result<Rule, String> {
-        serde_json::from_value(json).map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn a_name_is_enough_and_texts_are_quantities() {
-        let rule = read(serde_json::json!({"name": "latency_p95"})).unwrap();
-        assert_eq!(rule, Rule::new("latency_p95", "latency_p95", Unit::Number));
-        assert_eq!((rule.persistence.to_string().as_str(), rule.calm, rule.min_samples), ("2 of 3", 3, 16));
-        let rule = read(serde_json::json!({"name": "slow", "metric": "latency_p95", "unit": "seconds", "method": "zscore", "threshold": 5,
-            "season": "1d", "watch": "up", "persistence": "3 of 5", "min_deviation": "20ms", "min_ratio": "10%", "lookback": "14d", "severity": "critical"}))
-        .unwrap();
-        let season = Some(Season { period: Span::from_days(1), slot: Span::from_mins(30) });
-        assert_eq!(rule.method, MethodSpec::Zscore { threshold: 5.0, season });
-        assert_eq!((rule.min_deviation, rule.min_ratio, rule.calm, rule.watch), (0.02, 0.1, 5, Watch::Up));
-        let back = serde_json::to_value(&rule).unwrap();
-        assert_eq!(read(back).unwrap(), rule);
-        let bound = read(serde_json::json!({"name": "b", "method": "bound", "above": "500ms"})).unwrap();
-        assert_eq!((bound.method, bound.watch), (MethodSpec::Bound { above: Some(0.5), below: None }, Watch::Up));
-        assert_eq!(read(serde_json::to_value(&bound).unwrap()).unwrap(), bound);
-    }
-
-    #[test]
-    fn wrong_rules_say_what_would_be_right() {
-        for (json, says) in [
-            (serde_json::json!({}), "needs a name"),
-            (serde_json::json!({"name": "x", "treshold": 3}), "unknown field `treshold`"),
-            (serde_json::json!({"name": "x", "threshold": 0}), "threshold is 0, but must be above 0"),
-            (serde_json::json!({"name": "x", "threshold": "fast"}), "not a quantity"),
-            (serde_json::json!({"name": "x", "persistence": "4 of 3"}), "write it as \"2 of 3\""),
-            (serde_json::json!({"name": "x", "method": "bound"}), "needs above, below or both"),
-            (serde_json::json!({"name": "x", "method": "ewma", "season": "1d"}), "season belongs to zscore"),
-            (serde_json::json!({"name": "x", "above": 3}), "above does not belong to method zscore; choose method: bound"),
-            (serde_json::json!({"name": "x", "method": "psi"}), "judges columns"),
-            (serde_json::json!({"name": "x", "season": "1d", "lookback": "12h"}), "season is 1d, but must be"),
-            (serde_json::json!({"name": "x", "season": "3h", "slot": "90m"}), "half the season"),
-            (serde_json::json!({"name": "x", "method": "ewma", "half_life": "3d"}), "a quarter of the lookback"),
-            (serde_json::json!({"name": "x", "calm": 1}), "at least the n"),
-            (serde_json::json!({"name": "x", "lookback": "7 days"}), "not a duration"),
-        ] {
-            let error = read(json.clone()).unwrap_err();
-            assert!(error.contains(says), "{json}: {error}");
-        }
     }
 }

@@ -113,7 +113,8 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     feeds.resize(end, true);
     let counts = Counts { new: end - new_from, judged: 0 };
     let (baseline, threshold, gap) = (Baseline::new(rule), band::threshold(rule), rule.gap.micros());
-    let mut scan = Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
+    let mut scan =
+        Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
     let mut i = scan.recall(known);
     while i < end {
         i = if scan.open.is_some() { scan.step(i) } else { scan.run(i) };
@@ -181,7 +182,14 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
                 let reach = |r: f64| r.max(1e-9);
                 let band = match self.baseline {
                     Baseline::Fixed(band) => band,
-                    _ => Band { expected, lower, upper, reach_up: reach(upper - expected), reach_down: reach(expected - lower), moments: None },
+                    _ => Band {
+                        expected,
+                        lower,
+                        upper,
+                        reach_up: reach(upper - expected),
+                        reach_down: reach(expected - lower),
+                        moments: None,
+                    },
                 };
                 let peak = Peak { score: signal.score, value: signal.value, band, p_value: signal.p_value };
                 Stay { last_at: signal.last_at.micros(), peak, frozen: Some(band), ..self.stay(first, opened_at, band) }

@@ -182,7 +182,16 @@ impl Seasonal {
     pub fn new(lookback: Span, season: Season, min_samples: usize) -> Self {
         let seasons = (lookback.micros() / season.period.micros().max(1)).clamp(0, 64) as usize;
         let (period, slot) = (season.period.micros(), season.slot.micros());
-        Self { period, slot, min_samples: min_samples.max(2), floor: 0, end: 0, t: i64::MIN, ranges: vec![(0, 0); seasons], sums: Sums::default() }
+        Self {
+            period,
+            slot,
+            min_samples: min_samples.max(2),
+            floor: 0,
+            end: 0,
+            t: i64::MIN,
+            ranges: vec![(0, 0); seasons],
+            sums: Sums::default(),
+        }
     }
 
     /// Moments of the samples before position `end` that are within a slot of `t` less one, two, … seasons; `None` for too few.

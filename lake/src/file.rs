@@ -130,11 +130,9 @@ impl FileStats {
         let mut stats = Self { rows: all["numRecords"].as_i64(), columns: BTreeMap::new() };
         for column in table.columns {
             let bound = |side: &str| parse_bound(column.kind, all[side].get(column.name)?);
-            let found = ColumnStats {
-                min: bound("minValues"),
-                max: bound("maxValues").map(widen),
-                nulls: all["nullCount"].get(column.name).and_then(Value::as_i64),
-            };
+            let upper = || widen(bound("maxValues")?, &all["maxValues"][column.name]);
+            let found =
+                ColumnStats { min: bound("minValues"), max: upper(), nulls: all["nullCount"].get(column.name).and_then(Value::as_i64) };
             if found != ColumnStats::default() {
                 stats.columns.insert(column.name.to_owned(), found);
             }
@@ -171,12 +169,16 @@ impl FileStats {
     }
 }
 
-/// Checkpoints may cut instants to milliseconds: the upper bound gives that back.
-fn widen(bound: Bound) -> Bound {
-    match bound {
-        Bound::Time(t) if t.micros() % 1_000 == 0 => Bound::Time(Timestamp::from_micros(t.micros().saturating_add(999))),
-        other => other,
-    }
+/// Other writers cut instants to milliseconds: an upper bound that is not written to the microsecond gets that back.
+fn widen(bound: Bound, written: &Value) -> Option<Bound> {
+    let digits = written
+        .as_str()
+        .and_then(|t| t.rsplit_once('.'))
+        .map_or(0, |(_, fraction)| fraction.bytes().take_while(u8::is_ascii_digit).count());
+    Some(match bound {
+        Bound::Time(t) if digits < 6 => Bound::Time(Timestamp::from_micros(t.micros().saturating_add(999))),
+        exact => exact,
+    })
 }
 
 fn parse_bound(kind: Kind, value: &Value) -> Option<Bound> {

@@ -233,7 +233,15 @@ mod tests {
 
     #[test]
     fn entities_read_back_as_written() {
-        for text in ["endpoint:ml/iris", "pool:gpu-us-east", "node:gpu-3", "dataset:s3://raw:orders/2026", "dataset:postgres://db:5432:shop.orders", "dataset:file:/data/x", "job:node-exporter"] {
+        for text in [
+            "endpoint:ml/iris",
+            "pool:gpu-us-east",
+            "node:gpu-3",
+            "dataset:s3://raw:orders/2026",
+            "dataset:postgres://db:5432:shop.orders",
+            "dataset:file:/data/x",
+            "job:node-exporter",
+        ] {
             assert_eq!(text.parse::<Entity>().unwrap().to_string(), text);
         }
         assert!("iris".parse::<Entity>().is_err());
@@ -242,7 +250,8 @@ mod tests {
 
     #[test]
     fn labels_name_entities() {
-        let labels: Labels = [("namespace", "ml"), ("service", "iris"), ("pool", "gpu-a")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let labels: Labels =
+            [("namespace", "ml"), ("service", "iris"), ("pool", "gpu-a")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let found: Vec<_> = Entity::of_labels(&labels).iter().map(ToString::to_string).collect();
         assert_eq!(found, ["endpoint:ml/iris", "pool:gpu-a"]);
         let labels: Labels = [("instance", "h:9100"), ("job", "node")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();

@@ -138,7 +138,11 @@ impl Window {
     }
     /// The series in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = SeriesSlice<'_>> {
-        self.series.iter().zip(self.offsets.windows(2)).map(|(series, o)| SeriesSlice { series, ts: &self.ts[o[0]..o[1]], values: &self.values[o[0]..o[1]] })
+        self.series.iter().zip(self.offsets.windows(2)).map(|(series, o)| SeriesSlice {
+            series,
+            ts: &self.ts[o[0]..o[1]],
+            values: &self.values[o[0]..o[1]],
+        })
     }
 }
 

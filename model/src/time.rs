@@ -260,7 +260,11 @@ impl fmt::Display for Span {
 impl Serialize for Span {
     /// Exact text that [`FromStr`] reads back, e.g. `5400s`.
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 1_000_000 == 0 { s.collect_str(&format_args!("{}s", self.secs())) } else { s.collect_str(&format_args!("{}us", self.0)) }
+        if self.0 % 1_000_000 == 0 {
+            s.collect_str(&format_args!("{}s", self.secs()))
+        } else {
+            s.collect_str(&format_args!("{}us", self.0))
+        }
     }
 }
 
@@ -315,7 +319,9 @@ mod tests {
 
     #[test]
     fn spans_read_and_write_as_people_do() {
-        for (text, secs, shown) in [("60s", 60, "1m"), ("1h30m", 5_400, "1h 30m"), ("14d", 1_209_600, "14d"), ("2w", 1_209_600, "14d"), ("1.5h", 5_400, "1h 30m")] {
+        for (text, secs, shown) in
+            [("60s", 60, "1m"), ("1h30m", 5_400, "1h 30m"), ("14d", 1_209_600, "14d"), ("2w", 1_209_600, "14d"), ("1.5h", 5_400, "1h 30m")]
+        {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.secs(), span.to_string().as_str()), (secs, shown));
         }

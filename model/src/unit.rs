@@ -122,7 +122,8 @@ impl FromStr for Bytes {
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         const WANTED: &str = "a memory quantity; write it as 512Mi or 2Gi";
         let text = s.trim();
-        let suffixes = [("Ki", 1u64 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+        let suffixes =
+            [("Ki", 1u64 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
         let (digits, unit) = suffixes.iter().find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|d| (d, *unit))).unwrap_or((text, 1));
         let value = number(digits, WANTED, s)? * unit as f64;
         if value < 0.0 { Err(ParseUnitError { text: s.to_owned(), wanted: WANTED }) } else { Ok(Self(value.round() as u64)) }
@@ -198,7 +199,15 @@ impl Unit {
     pub fn show(self, value: f64) -> String {
         fn digits(v: f64) -> String {
             let magnitude = v.abs();
-            let places = if magnitude >= 100.0 || magnitude == 0.0 { 0 } else if magnitude >= 10.0 { 1 } else if magnitude >= 1.0 { 2 } else { 3 };
+            let places = if magnitude >= 100.0 || magnitude == 0.0 {
+                0
+            } else if magnitude >= 10.0 {
+                1
+            } else if magnitude >= 1.0 {
+                2
+            } else {
+                3
+            };
             let text = format!("{v:.places$}");
             if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
         }

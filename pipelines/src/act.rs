@@ -98,15 +98,20 @@ impl Acting<'_> {
     pub async fn assess(&self, summaries: &BTreeMap<IncidentId, String>, now: Timestamp) -> Result<Vec<Outcome>, ActError> {
         let mut outcomes = Vec::new();
         for record in self.journal.list(RECENT).await? {
-            let ended = matches!(record.state, ExecutionState::Succeeded | ExecutionState::RolledBack | ExecutionState::Failed | ExecutionState::NeedsHuman);
+            let ended = matches!(
+                record.state,
+                ExecutionState::Succeeded | ExecutionState::RolledBack | ExecutionState::Failed | ExecutionState::NeedsHuman
+            );
             if !ended || record.claimed_at.is_none() || self.journal.outcome(&record.execution_id).await?.is_some() {
                 continue;
             }
             let transitions = self.journal.transitions(&record.execution_id).await?;
-            let after: Vec<CheckResult> = transitions.iter().rev().find(|t| !t.checks.is_empty()).map(|t| t.checks.clone()).unwrap_or_default();
+            let after: Vec<CheckResult> =
+                transitions.iter().rev().find(|t| !t.checks.is_empty()).map(|t| t.checks.clone()).unwrap_or_default();
             let checks = &record.plan.body.verification.checks;
             let before: Vec<CheckResult> = checks.iter().map(|c| CheckResult::judge(c, record.baseline.get(&c.name).copied())).collect();
-            let verdicts: Vec<Verdict> = transitions.iter().filter(|t| !t.checks.is_empty()).map(|t| Verdict::all(t.checks.iter().map(|c| c.verdict))).collect();
+            let verdicts: Vec<Verdict> =
+                transitions.iter().filter(|t| !t.checks.is_empty()).map(|t| Verdict::all(t.checks.iter().map(|c| c.verdict))).collect();
             let assessment = assess(&Measured { checks, before: &before, after: &after, verdicts: &verdicts });
             let outcome = Outcome {
                 execution_id: record.execution_id.clone(),
@@ -162,7 +167,8 @@ impl Acting<'_> {
                 return Ok(None);
             }
             if !record.decision.unattended {
-                let why: Vec<&str> = record.decision.reasons.iter().filter(|r| r.tier == Tier::Restricted).map(|r| r.text.as_str()).collect();
+                let why: Vec<&str> =
+                    record.decision.reasons.iter().filter(|r| r.tier == Tier::Restricted).map(|r| r.text.as_str()).collect();
                 let why = if why.is_empty() { "the playbook does not run unattended".to_owned() } else { why.join("; ") };
                 self.journal.await_approval(&id, &why, now).await?;
                 return Ok(None);
@@ -250,7 +256,13 @@ impl Acting<'_> {
     }
 
     /// What becomes of an execution that was refused: limits pass, everything else is final.
-    async fn refused(&self, record: &Record, refusal: Refusal, now: Timestamp, acted: &mut Acted) -> Result<Option<Option<Timestamp>>, ActError> {
+    async fn refused(
+        &self,
+        record: &Record,
+        refusal: Refusal,
+        now: Timestamp,
+        acted: &mut Acted,
+    ) -> Result<Option<Option<Timestamp>>, ActError> {
         let id = &record.execution_id;
         match refusal.kind() {
             RefusalKind::Limit => {
@@ -351,4 +363,3 @@ fn words(error: &dyn std::error::Error) -> String {
     }
     text
 }
-

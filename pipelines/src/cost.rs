@@ -64,7 +64,11 @@ pub fn held(endpoints: &[Endpoint], replicas: &[Window], period: TimeRange) -> V
         .filter_map(|e| {
             let replicas = means.get(&e.endpoint).copied().or_else(|| e.ready_replicas.map(|r| f64::from(r.0)))?;
             let gpu_hours = replicas * e.gpus_per_replica.max(0.0) * period.length().hours_f64();
-            (gpu_hours > 0.0 && gpu_hours.is_finite()).then(|| Held { endpoint: e.endpoint.clone(), pool: e.pool.clone().unwrap_or_else(|| PoolName::new("")), gpu_hours })
+            (gpu_hours > 0.0 && gpu_hours.is_finite()).then(|| Held {
+                endpoint: e.endpoint.clone(),
+                pool: e.pool.clone().unwrap_or_else(|| PoolName::new("")),
+                gpu_hours,
+            })
         })
         .filter(|h| !h.pool.as_str().is_empty())
         .collect()
@@ -195,11 +199,13 @@ mod tests {
         let labels = [("namespace", "ml"), ("service", "iris")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let mut replicas = Window::new();
         replicas.push(Series::new("replicas_ready", labels), &[0, 3_600_000_000, 5_400_000_000, 7_200_000_000], &[50.0, 2.0, 4.0, 50.0]);
-        let held = held(&[endpoint("iris", Some(9), 1.0), endpoint("bert", Some(1), 2.0), endpoint("unknown", None, 1.0)], &[replicas], HOUR);
+        let held =
+            held(&[endpoint("iris", Some(9), 1.0), endpoint("bert", Some(1), 2.0), endpoint("unknown", None, 1.0)], &[replicas], HOUR);
         assert_eq!(held.iter().map(|h| (h.endpoint.name.as_str(), h.gpu_hours)).collect::<Vec<_>>(), [("iris", 3.0), ("bert", 2.0)]);
         // Eight GPUs at $2 until half past, then four.
         let rows = costs(&[pool(4, 2.0, 5_400), pool(8, 2.0, 0)], &held, HOUR, HOUR.end);
-        let shown: Vec<_> = rows.iter().map(|r| (r.endpoint.as_ref().map(|e| e.name.as_str()), r.gpu_hours, r.cost_micro_usd.usd())).collect();
+        let shown: Vec<_> =
+            rows.iter().map(|r| (r.endpoint.as_ref().map(|e| e.name.as_str()), r.gpu_hours, r.cost_micro_usd.usd())).collect();
         assert_eq!(shown, [(Some("bert"), 2.0, 4.0), (Some("iris"), 3.0, 6.0), (None, 1.0, 2.0)]);
     }
 

@@ -21,7 +21,11 @@ pub fn histories(governance: &Governance, transitions: &[Execution], now: Timest
         let history = histories.entry(transition.service.clone()).or_default();
         let event = match transition.state {
             ExecutionState::Executing => {
-                history.operations.push(PastOperation { at: transition.recorded_at, object: transition.service.to_string(), safety: false });
+                history.operations.push(PastOperation {
+                    at: transition.recorded_at,
+                    object: transition.service.to_string(),
+                    safety: false,
+                });
                 BreakerEvent::ProbeStarted
             }
             ExecutionState::Succeeded => BreakerEvent::Succeeded,

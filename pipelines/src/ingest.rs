@@ -54,7 +54,15 @@ pub struct Sources {
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { prometheus: None, postgres: None, run_files: vec![], lineage_files: vec![], endpoints: vec![], pools: vec![], cluster: Cluster::None }
+        Self {
+            prometheus: None,
+            postgres: None,
+            run_files: vec![],
+            lineage_files: vec![],
+            endpoints: vec![],
+            pools: vec![],
+            cluster: Cluster::None,
+        }
     }
 }
 
@@ -215,7 +223,13 @@ impl Ingest<'_> {
     }
 
     /// Appends rows that are new, as the next batch of this source.
-    async fn append<T: Serialize>(&self, table: &'static TableDef, source: &str, rows: &[T], summary: &mut SourceSummary) -> Result<(), SourceError> {
+    async fn append<T: Serialize>(
+        &self,
+        table: &'static TableDef,
+        source: &str,
+        rows: &[T],
+        summary: &mut SourceSummary,
+    ) -> Result<(), SourceError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -239,12 +253,17 @@ impl Ingest<'_> {
     }
 
     /// Appends the rejects that are not known.
-    async fn append_rejects(&self, known: &mut HashSet<String>, source: &str, mut rejects: Vec<Reject>, summary: &mut SourceSummary) -> Result<(), SourceError> {
+    async fn append_rejects(
+        &self,
+        known: &mut HashSet<String>,
+        source: &str,
+        mut rejects: Vec<Reject>,
+        summary: &mut SourceSummary,
+    ) -> Result<(), SourceError> {
         rejects.retain(|r| known.insert(r.reject_id.clone()));
         self.append(&REJECTS, source, &rejects, summary).await
     }
 }
-
 
 #[cfg(test)]
 mod tests;

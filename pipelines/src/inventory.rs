@@ -99,7 +99,8 @@ pub fn declared(endpoints: &[EndpointSettings], pools: &[PoolSettings], now: Tim
         usd_per_gpu_hour: MicroUsd::from_usd(p.usd_per_gpu_hour),
         recorded_at: now,
     };
-    let mut declared = Inventory { endpoints: endpoints.iter().map(endpoint).collect(), pools: pools.iter().map(pool).collect(), nodes: Vec::new() };
+    let mut declared =
+        Inventory { endpoints: endpoints.iter().map(endpoint).collect(), pools: pools.iter().map(pool).collect(), nodes: Vec::new() };
     declared.endpoints.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
     declared.pools.sort_by(|a, b| a.pool.cmp(&b.pool));
     declared
@@ -172,7 +173,9 @@ pub struct News {
 /// and nothing is planned for it.
 pub fn news(known: &Inventory, seen: &Inventory, whole: bool, now: Timestamp) -> News {
     let mut news = News::default();
-    let mut change = |kind: &str, entity: Entity, summary: String| news.changes.push(Change { at: now, kind: kind.to_owned(), entity, summary, recorded_at: now });
+    let mut change = |kind: &str, entity: Entity, summary: String| {
+        news.changes.push(Change { at: now, kind: kind.to_owned(), entity, summary, recorded_at: now })
+    };
     for new in &seen.endpoints {
         let entity = || Entity::Endpoint(new.endpoint.clone());
         match known.endpoint(&new.endpoint) {
@@ -185,7 +188,11 @@ pub fn news(known: &Inventory, seen: &Inventory, whole: bool, now: Timestamp) ->
                     change("revision", entity(), format!("revision {before} → {after}"));
                 }
                 if (old.min_replicas, old.max_replicas) != (new.min_replicas, new.max_replicas) {
-                    change("replicas", entity(), format!("replicas {}–{} → {}–{}", old.min_replicas, old.max_replicas, new.min_replicas, new.max_replicas));
+                    change(
+                        "replicas",
+                        entity(),
+                        format!("replicas {}–{} → {}–{}", old.min_replicas, old.max_replicas, new.min_replicas, new.max_replicas),
+                    );
                 }
                 if let Some(summary) = moved("canary traffic in percent", &old.canary_percent, &new.canary_percent) {
                     change("canary", entity(), summary);
@@ -221,9 +228,19 @@ pub fn news(known: &Inventory, seen: &Inventory, whole: bool, now: Timestamp) ->
         news.rows.nodes.push(new.clone());
     }
     if whole {
-        news.rows.endpoints.extend(known.endpoints.iter().filter(|e| !e.uid.is_empty() && seen.endpoint(&e.endpoint).is_none()).filter_map(|e| gone_endpoint(e, now)));
-        news.rows.pools.extend(known.pools.iter().filter(|p| !p.uid.is_empty() && seen.pool(&p.pool).is_none()).filter_map(|p| gone_pool(p, now)));
-        news.rows.nodes.extend(known.nodes.iter().filter(|n| !n.uid.is_empty() && seen.node(&n.node).is_none()).filter_map(|n| gone_node(n, now)));
+        news.rows.endpoints.extend(
+            known
+                .endpoints
+                .iter()
+                .filter(|e| !e.uid.is_empty() && seen.endpoint(&e.endpoint).is_none())
+                .filter_map(|e| gone_endpoint(e, now)),
+        );
+        news.rows
+            .pools
+            .extend(known.pools.iter().filter(|p| !p.uid.is_empty() && seen.pool(&p.pool).is_none()).filter_map(|p| gone_pool(p, now)));
+        news.rows
+            .nodes
+            .extend(known.nodes.iter().filter(|n| !n.uid.is_empty() && seen.node(&n.node).is_none()).filter_map(|n| gone_node(n, now)));
     }
     news
 }
@@ -264,7 +281,8 @@ mod tests {
     use super::*;
 
     fn settings() -> (Vec<EndpointSettings>, Vec<PoolSettings>) {
-        let endpoints = "- {name: ml/iris, model_uri: 's3://models/iris/3', gpus_per_replica: 1, max_replicas: 4, pool: gpu-a}\n- {name: ml/bert}\n";
+        let endpoints =
+            "- {name: ml/iris, model_uri: 's3://models/iris/3', gpus_per_replica: 1, max_replicas: 4, pool: gpu-a}\n- {name: ml/bert}\n";
         let pools = "- {name: gpu-a, gpu_model: A100, gpus: 8, usd_per_gpu_hour: 2.5}\n";
         (serde_saphyr::from_str(endpoints).unwrap(), serde_saphyr::from_str(pools).unwrap())
     }
@@ -272,7 +290,15 @@ mod tests {
     fn inventory(now: i64) -> Inventory {
         let (endpoints, pools) = settings();
         let mut inventory = declared(&endpoints, &pools, Timestamp::from_secs(now));
-        let node = Node { node: "n1".into(), uid: "u".into(), resource_version: "1".into(), pool: None, gpus: Replicas(8), cordoned: false, recorded_at: Timestamp::from_secs(now) };
+        let node = Node {
+            node: "n1".into(),
+            uid: "u".into(),
+            resource_version: "1".into(),
+            pool: None,
+            gpus: Replicas(8),
+            cordoned: false,
+            recorded_at: Timestamp::from_secs(now),
+        };
         inventory.nodes.push(node);
         inventory
     }
@@ -288,7 +314,8 @@ mod tests {
     fn changes_are_rows_and_sentences() {
         let (old, mut new) = (inventory(1), inventory(2));
         let iris = new.endpoints.iter_mut().find(|e| e.endpoint.name == "iris").unwrap();
-        (iris.max_replicas, iris.model_uri, iris.canary_percent, iris.revision) = (Replicas(6), Some("s3://models/iris/4".into()), Some(10), Some("iris-2".into()));
+        (iris.max_replicas, iris.model_uri, iris.canary_percent, iris.revision) =
+            (Replicas(6), Some("s3://models/iris/4".into()), Some(10), Some("iris-2".into()));
         new.pools[0].gpu_limit = Some(Replicas(16));
         new.nodes[0].cordoned = true;
         let found = news(&old, &new, true, Timestamp::from_secs(2));

@@ -98,9 +98,16 @@ pub struct Unplanned {
 ///
 /// # Errors
 /// When the index is of another embedder than the standards'.
-pub fn judge(standards: &Standards<'_>, evidence: &Evidence<'_>, signals: Vec<Signal>, round_id: &RoundId, now: Timestamp) -> Result<Conclusions, IndexError> {
+pub fn judge(
+    standards: &Standards<'_>,
+    evidence: &Evidence<'_>,
+    signals: Vec<Signal>,
+    round_id: &RoundId,
+    now: Timestamp,
+) -> Result<Conclusions, IndexError> {
     let moment = bellwether_lineage::Moment { round_id: round_id.clone(), now, gap: standards.incident_gap };
-    let incidents = correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);
+    let incidents =
+        correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);
     let mut conclusions = Conclusions { signals, ..Conclusions::default() };
     for incident in due(&incidents, evidence) {
         recommend(standards, evidence, incident, round_id, now, &mut conclusions)?;
@@ -127,13 +134,18 @@ fn due<'a>(transitions: &'a [Incident], evidence: &'a Evidence<'_>) -> Vec<&'a I
 fn is_under_way(execution: &Execution) -> bool {
     matches!(
         execution.state,
-        ExecutionState::AwaitingApproval | ExecutionState::Approved | ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack
+        ExecutionState::AwaitingApproval
+            | ExecutionState::Approved
+            | ExecutionState::Executing
+            | ExecutionState::Verifying
+            | ExecutionState::RollingBack
     )
 }
 
 /// Playbooks that were tried for this incident in vain.
 fn tried_in_vain(incident: &Incident, evidence: &Evidence<'_>) -> Vec<Exclusion> {
-    let tried = |id: &PlaybookId, how: String| Exclusion { playbook_id: id.clone(), reason: format!("was tried for this incident and {how}") };
+    let tried =
+        |id: &PlaybookId, how: String| Exclusion { playbook_id: id.clone(), reason: format!("was tried for this incident and {how}") };
     let undone = evidence.executions.iter().filter(|e| e.incident_id == incident.incident_id).filter_map(|e| match e.state {
         ExecutionState::RolledBack => Some(tried(&e.playbook_id, "was rolled back".into())),
         ExecutionState::Failed | ExecutionState::NeedsHuman => Some(tried(&e.playbook_id, format!("ended as {}", e.state))),

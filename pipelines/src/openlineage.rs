@@ -190,7 +190,9 @@ pub fn read_file(path: &Path, redactor: &Redactor, recorded_at: Timestamp) -> st
                 let place = format!("{}:{}", path.display(), i + 1);
                 match serde_json::from_str(line) {
                     Ok(event) => events.add(&event, &source, &place, redactor, recorded_at),
-                    Err(error) => events.rejects.push(Reject::new(&source, place, format!("not JSON: {error}"), &redactor.text(line), recorded_at)),
+                    Err(error) => {
+                        events.rejects.push(Reject::new(&source, place, format!("not JSON: {error}"), &redactor.text(line), recorded_at))
+                    }
                 }
             }
         }

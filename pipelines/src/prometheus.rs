@@ -173,7 +173,10 @@ impl Prometheus {
     pub fn new(settings: PrometheusSettings) -> Result<Self, PrometheusError> {
         let mut headers = reqwest::header::HeaderMap::new();
         for (name, value) in &settings.headers {
-            let wrong = |source: Box<dyn std::error::Error + Send + Sync>| PrometheusError::Settings { what: format!("{name:?} is no header that can be sent"), source };
+            let wrong = |source: Box<dyn std::error::Error + Send + Sync>| PrometheusError::Settings {
+                what: format!("{name:?} is no header that can be sent"),
+                source,
+            };
             let name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).map_err(|e| wrong(e.into()))?;
             headers.insert(name, value.parse().map_err(|e: reqwest::header::InvalidHeaderValue| wrong(e.into()))?);
         }
@@ -309,9 +312,10 @@ impl Prometheus {
 }
 
 async fn secret(path: &Path) -> Result<String, PrometheusError> {
-    let text = tokio::fs::read_to_string(path)
-        .await
-        .map_err(|e| PrometheusError::Settings { what: format!("the credentials file {} cannot be read", path.display()), source: e.into() })?;
+    let text = tokio::fs::read_to_string(path).await.map_err(|e| PrometheusError::Settings {
+        what: format!("the credentials file {} cannot be read", path.display()),
+        source: e.into(),
+    })?;
     Ok(text.trim().to_owned())
 }
 

@@ -79,7 +79,8 @@ impl Pulled {
             if taken.insert(series.series_id.0) {
                 self.samples.push(series, &found.ts, &found.values);
             } else {
-                *reasons.entry("another series of this metric has the same labels after labels.rename and labels.keep").or_default() += found.ts.len() as u64;
+                *reasons.entry("another series of this metric has the same labels after labels.rename and labels.keep").or_default() +=
+                    found.ts.len() as u64;
             }
         }
         for (reason, count) in reasons {
@@ -113,8 +114,9 @@ pub fn retain_new(samples: Samples, stored: &StoredSamples) -> Samples {
     }
     let known: Vec<Option<&(Vec<i64>, Vec<f64>)>> = samples.series.iter().map(|s| stored.get(&s.series_id.0)).collect();
     let is_known = |i: usize| {
-        known[samples.index[i] as usize]
-            .is_some_and(|(ts, values)| ts.binary_search(&samples.ts[i]).is_ok_and(|at| values[at].to_bits() == samples.values[i].to_bits()))
+        known[samples.index[i] as usize].is_some_and(|(ts, values)| {
+            ts.binary_search(&samples.ts[i]).is_ok_and(|at| values[at].to_bits() == samples.values[i].to_bits())
+        })
     };
     let mut fresh = Samples::default();
     let mut place: Vec<Option<u32>> = vec![None; samples.series.len()];
@@ -151,11 +153,18 @@ mod tests {
         let answer = |Form(form): Form<HashMap<String, String>>| async move {
             let start: f64 = form["start"].parse().unwrap();
             let (status, body) = match form["query"].as_str() {
-                "good" => (200, json!([{"metric": {"__name__": "x", "svc": "iris", "pod": "p"}, "values": [[start, "1"], [start + 60.0, "NaN"], [start + 120.0, "3"]]}])),
+                "good" => (
+                    200,
+                    json!([{"metric": {"__name__": "x", "svc": "iris", "pod": "p"}, "values": [[start, "1"], [start + 60.0, "NaN"], [start + 120.0, "3"]]}]),
+                ),
                 "two" => (200, json!([{"metric": {"a": "1"}, "values": [[start, "1"]]}, {"metric": {"a": "2"}, "values": [[start, "2"]]}])),
                 _ => (400, json!(null)),
             };
-            let body = if status == 200 { json!({"data": {"resultType": "matrix", "result": body}, "infos": ["PromQL info"]}) } else { json!({"error": "unknown metric, said Prometheus"}) };
+            let body = if status == 200 {
+                json!({"data": {"resultType": "matrix", "result": body}, "infos": ["PromQL info"]})
+            } else {
+                json!({"error": "unknown metric, said Prometheus"})
+            };
             (axum::http::StatusCode::from_u16(status).unwrap(), axum::Json(body))
         };
         let url = serve(Router::new().route("/api/v1/query_range", post(answer))).await;
@@ -170,7 +179,10 @@ mod tests {
         let pulled = pull(&client().await, &asks, Timestamp::from_secs(1_200), Timestamp::from_secs(1_200), 4).await;
         let names: Vec<String> = pulled.samples.series.iter().map(ToString::to_string).collect();
         assert_eq!(names, [r#"good{service="iris"}"#, "two"]);
-        assert_eq!((pulled.samples.ts.as_slice(), pulled.samples.values.as_slice(), pulled.dropped), ([600_000_000, 720_000_000, 600_000_000].as_slice(), [1.0, 3.0, 1.0].as_slice(), 2));
+        assert_eq!(
+            (pulled.samples.ts.as_slice(), pulled.samples.values.as_slice(), pulled.dropped),
+            ([600_000_000, 720_000_000, 600_000_000].as_slice(), [1.0, 3.0, 1.0].as_slice(), 2)
+        );
         let [failure] = pulled.failures.as_slice() else { panic!("{:?}", pulled.failures) };
         assert_eq!(failure.to_string(), "r.yaml:3: rule bad");
         assert!(std::error::Error::source(failure).unwrap().to_string().contains("unknown metric, said Prometheus"));
@@ -178,7 +190,10 @@ mod tests {
         // The same range gives the same rejects: they carry neither count nor time.
         let later: Vec<Ask> = rules.iter().map(|rule| Ask { rule, since: since + Span::from_mins(5) }).collect();
         let again = pull(&client().await, &later, Timestamp::from_secs(1_500), Timestamp::from_secs(1_500), 1).await;
-        assert_eq!(pulled.rejects.iter().map(|r| &r.reject_id).collect::<Vec<_>>(), again.rejects.iter().map(|r| &r.reject_id).collect::<Vec<_>>());
+        assert_eq!(
+            pulled.rejects.iter().map(|r| &r.reject_id).collect::<Vec<_>>(),
+            again.rejects.iter().map(|r| &r.reject_id).collect::<Vec<_>>()
+        );
         assert_eq!(pulled.rejects[0].place, "r.yaml:2, rule good");
     }
 

@@ -88,7 +88,11 @@ pub struct Memory {
 }
 
 impl Memory {
-    fn experience(&mut self, standards: &Standards<'_>, found: Vec<Experience>) -> Result<(&Index, &BTreeMap<RunId, Experience>), IndexError> {
+    fn experience(
+        &mut self,
+        standards: &Standards<'_>,
+        found: Vec<Experience>,
+    ) -> Result<(&Index, &BTreeMap<RunId, Experience>), IndexError> {
         let slot = match self.experience.take() {
             Some(kept) if kept.0 == found && kept.1.embedder_id() == standards.embedder.id() => kept,
             _ => {
@@ -114,7 +118,13 @@ pub async fn last_judged(session: &Session) -> Result<Option<Timestamp>, SqlErro
 ///
 /// # Errors
 /// The snapshot cannot be read.
-pub async fn judge_round(spec: &RoundSpec<'_>, snapshot: &Snapshot, as_of: Timestamp, started_at: Timestamp, memory: &mut Memory) -> Result<Judged, RoundError> {
+pub async fn judge_round(
+    spec: &RoundSpec<'_>,
+    snapshot: &Snapshot,
+    as_of: Timestamp,
+    started_at: Timestamp,
+    memory: &mut Memory,
+) -> Result<Judged, RoundError> {
     let versions = snapshot.versions();
     let version_text = serde_json::to_string(&versions).unwrap_or_default();
     let round_id = RoundId::of(&[&version_text, &as_of.micros().to_string(), &spec.seed.to_string(), &spec.config_digest.to_string()]);
@@ -132,11 +142,19 @@ pub async fn judge_round(spec: &RoundSpec<'_>, snapshot: &Snapshot, as_of: Times
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
     let flickering = as_of - spec.standards.incident_gap;
     let recent_incidents: Vec<Incident> = session
-        .rows(&format!("SELECT * FROM incidents_current WHERE state = 'closed' AND closed_at >= {} ORDER BY opened_at, incident_id", instant(flickering)))
+        .rows(&format!(
+            "SELECT * FROM incidents_current WHERE state = 'closed' AND closed_at >= {} ORDER BY opened_at, incident_id",
+            instant(flickering)
+        ))
         .await?;
     let incidents: Vec<Incident> = known.open_incidents.iter().cloned().chain(recent_incidents).collect();
     let members = signals_of(&session, &incidents, &known.open_signals).await?;
-    let transitions: Vec<Execution> = session.rows(&format!("SELECT * FROM executions WHERE recorded_at >= {} ORDER BY recorded_at, execution_id, sequence", instant(as_of - Span::from_days(1)))).await?;
+    let transitions: Vec<Execution> = session
+        .rows(&format!(
+            "SELECT * FROM executions WHERE recorded_at >= {} ORDER BY recorded_at, execution_id, sequence",
+            instant(as_of - Span::from_days(1))
+        ))
+        .await?;
     let past = known.runs.iter().filter_map(Experience::of_run).chain(known.outcomes.iter().map(Experience::of_outcome)).collect();
     let (index, experience) = memory.experience(spec.standards, past)?;
     let histories = histories(spec.standards.governance, &transitions, as_of);
@@ -203,20 +221,30 @@ async fn metrics(rules: &[Rule], session: &Session, open: &[Signal], at: &Evalua
 
 /// The open signals and those that closed since.
 async fn with_closed_since(session: &Session, open: &[Signal], back: Timestamp) -> Result<Vec<Signal>, SqlError> {
-    let sql = format!("SELECT * FROM signals_current WHERE state = 'closed' AND closed_at >= {} ORDER BY opened_at, signal_id", instant(back));
+    let sql =
+        format!("SELECT * FROM signals_current WHERE state = 'closed' AND closed_at >= {} ORDER BY opened_at, signal_id", instant(back));
     let closed: Vec<Signal> = session.rows(&sql).await?;
     Ok(open.iter().cloned().chain(closed).collect())
 }
 
 /// The newest rows of the signals of these incidents, beside those that are open.
 async fn signals_of(session: &Session, incidents: &[Incident], open: &[Signal]) -> Result<Vec<Signal>, SqlError> {
-    let mut ids: Vec<&str> = incidents.iter().flat_map(|i| &i.signals).map(|s| s.as_str()).filter(|id| !open.iter().any(|s| s.signal_id.as_str() == *id)).collect();
+    let mut ids: Vec<&str> = incidents
+        .iter()
+        .flat_map(|i| &i.signals)
+        .map(|s| s.as_str())
+        .filter(|id| !open.iter().any(|s| s.signal_id.as_str() == *id))
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     let mut all = open.to_vec();
     if !ids.is_empty() {
         let list: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
-        all.extend(session.rows::<Signal>(&format!("SELECT * FROM signals_current WHERE signal_id IN ({}) ORDER BY signal_id", list.join(","))).await?);
+        all.extend(
+            session
+                .rows::<Signal>(&format!("SELECT * FROM signals_current WHERE signal_id IN ({}) ORDER BY signal_id", list.join(",")))
+                .await?,
+        );
     }
     Ok(all)
 }
@@ -252,7 +280,15 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     let wanted = judged.round.as_of.micros();
     // A round that crashed half-way has used its sequence: go past it.
     let mut sequence = wanted;
-    for table in [&tables::SIGNALS, &tables::INCIDENTS, &tables::MATCHES, &tables::RECOMMENDATIONS, &tables::PLANS, &tables::DECISIONS, &tables::ROUNDS] {
+    for table in [
+        &tables::SIGNALS,
+        &tables::INCIDENTS,
+        &tables::MATCHES,
+        &tables::RECOMMENDATIONS,
+        &tables::PLANS,
+        &tables::DECISIONS,
+        &tables::ROUNDS,
+    ] {
         if let Some(stored) = lake.sequence(table, LANE).await? {
             sequence = sequence.max(stored + 1);
         }

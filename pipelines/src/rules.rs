@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bellwether_detectors::rule::{Judging, Rule};
+use bellwether_detectors::judging::Judging;
+use bellwether_detectors::rule::Rule;
 use bellwether_model::id::RuleName;
 use bellwether_model::series::Labels;
 use bellwether_model::signal::Method;
@@ -78,7 +79,11 @@ pub struct LabelMap {
 impl LabelMap {
     /// The labels of the stored series. Empty values are no labels.
     pub fn apply(&self, labels: &Labels) -> Labels {
-        let mut kept: Labels = labels.iter().filter(|(name, value)| *name != "__name__" && !value.is_empty() && !self.rename.contains_key(*name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        let mut kept: Labels = labels
+            .iter()
+            .filter(|(name, value)| *name != "__name__" && !value.is_empty() && !self.rename.contains_key(*name))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
         for (old, new) in &self.rename {
             if let Some(value) = labels.get(old).filter(|v| !v.is_empty()) {
                 kept.insert(new.clone(), value.clone());
@@ -202,13 +207,23 @@ fn parse_file(text: &str, file: &str) -> Result<(Option<packs::Head>, Vec<Metric
             detect.push(rule);
         }
         let place = Place { file: file.to_owned(), line: entry.name.referenced.line() };
-        rules.push(MetricRule { name: entry.name.value, expr: entry.expr.value, step: entry.step.value, unit: entry.unit, labels: entry.labels, detect, place });
+        rules.push(MetricRule {
+            name: entry.name.value,
+            expr: entry.expr.value,
+            step: entry.step.value,
+            unit: entry.unit,
+            labels: entry.labels,
+            detect,
+            place,
+        });
     }
     Ok((content.pack, rules))
 }
 
 fn is_metric_name(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
 fn check_expr(expr: &str) -> Result<(), String> {
@@ -287,12 +302,18 @@ mod tests {
             ("rules:\n  - name: a\n    expr: x\n    stepp: 60s\n", 4, "stepp"),
             ("rules:\n  - name: a\n    expr: x\n    step: 5 parsecs\n", 4, "5 parsecs"),
             ("rules:\n  - name: a\n    expr: x\n    detect:\n      - {method: magic}\n", 5, "magic"),
-            ("rules:\n  - name: a\n    expr: x\n    detect:\n      - {method: zscore}\n      - {method: zscore}\n", 6, "give one of them another"),
+            (
+                "rules:\n  - name: a\n    expr: x\n    detect:\n      - {method: zscore}\n      - {method: zscore}\n",
+                6,
+                "give one of them another",
+            ),
             ("rules: 7\n", 1, ""),
         ];
         for (text, expected, words) in cases {
             match parse(text, "r.yaml").unwrap_err() {
-                RulesError::Wrong { line, message, .. } => assert!(line == expected && message.contains(words), "{text}: line {line}: {message}"),
+                RulesError::Wrong { line, message, .. } => {
+                    assert!(line == expected && message.contains(words), "{text}: line {line}: {message}")
+                }
                 other => panic!("{other}"),
             }
         }
@@ -305,7 +326,10 @@ mod tests {
         assert_eq!(detection(&rules(silent, GOOD)).unwrap().len(), 1);
         assert_eq!(detection(&rules(GOOD, GOOD)).unwrap().len(), 1);
         let other = "rules: [{name: latency_p95, expr: y, unit: seconds, detect: [{method: zscore, threshold: 5}]}]";
-        assert_eq!(detection(&rules(GOOD, other)).unwrap_err().to_string(), "b.yaml:1:1: latency_p95 has another way of judging at a.yaml:2");
+        assert_eq!(
+            detection(&rules(GOOD, other)).unwrap_err().to_string(),
+            "b.yaml:1:1: latency_p95 has another way of judging at a.yaml:2"
+        );
         assert!(detection(&rules(GOOD, "rules: [{name: latency_p95, expr: y}]")).is_err());
     }
 

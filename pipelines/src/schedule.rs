@@ -1,6 +1,8 @@
 //! When jobs run: cron expressions in a time zone, as pure functions of the last run and of now.
 //!
-//! Keeping a job to one run at a time, across processes, is the journal's lease; this module only says what is due.
+//! This module says what is due; [`runner`] does it, one run of a job at a time over all processes.
+
+pub mod runner;
 
 use std::fmt;
 use std::str::FromStr;
@@ -161,7 +163,11 @@ pub enum ParseScheduleError {
 impl FromStr for Schedule {
     type Err = ParseScheduleError;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let cron = CronParser::builder().year(Year::Disallowed).build().parse(s).map_err(|e| ParseScheduleError::Cron { text: s.to_owned(), reason: e.to_string() })?;
+        let cron = CronParser::builder()
+            .year(Year::Disallowed)
+            .build()
+            .parse(s)
+            .map_err(|e| ParseScheduleError::Cron { text: s.to_owned(), reason: e.to_string() })?;
         Ok(Self { text: s.to_owned(), cron })
     }
 }
@@ -228,7 +234,14 @@ mod tests {
     use super::*;
 
     fn job(cron: &str, timezone: &str, missed: Missed) -> Job {
-        Job { name: "j".into(), task: Task::Round, cron: cron.parse().unwrap(), timezone: timezone.parse().unwrap(), timeout: default_timeout(), missed }
+        Job {
+            name: "j".into(),
+            task: Task::Round,
+            cron: cron.parse().unwrap(),
+            timezone: timezone.parse().unwrap(),
+            timeout: default_timeout(),
+            missed,
+        }
     }
 
     fn at(text: &str) -> Timestamp {
@@ -269,16 +282,24 @@ mod tests {
         let skip = job("*/5 * * * *", "UTC", Missed::Skip).due(last, now);
         assert_eq!((skip.run, skip.skipped), (None, 12));
         let catch_up = job("*/5 * * * *", "UTC", Missed::CatchUp).due(last, now);
-        assert_eq!((catch_up.run, catch_up.skipped, catch_up.next), (Some(at("2026-01-01T01:00:00Z")), 0, Some(at("2026-01-01T01:05:00Z"))));
+        assert_eq!(
+            (catch_up.run, catch_up.skipped, catch_up.next),
+            (Some(at("2026-01-01T01:00:00Z")), 0, Some(at("2026-01-01T01:05:00Z")))
+        );
         let years = job("* * * * *", "UTC", Missed::CatchUp).due(at("2020-01-01"), now);
         assert_eq!(years.run, Some(at("2026-01-01T01:02:00Z")));
     }
 
     #[test]
     fn configuration_errors_say_what_would_be_right() {
-        let job: Job = serde_saphyr::from_str("name: rounds\ntask: round\ncron: '*/5 * * * *'\ntimezone: Europe/Berlin\nmissed: catch_up\n").unwrap();
+        let job: Job =
+            serde_saphyr::from_str("name: rounds\ntask: round\ncron: '*/5 * * * *'\ntimezone: Europe/Berlin\nmissed: catch_up\n").unwrap();
         assert_eq!((job.timezone.to_string().as_str(), job.missed, job.timeout), ("Europe/Berlin", Missed::CatchUp, Span::from_mins(10)));
-        for bad in ["name: a\ntask: round\ncron: every day\n", "name: a\ntask: round\ncron: '@hourly'\ntimezone: Mars\n", "name: a\ntask: dance\ncron: '@hourly'\n"] {
+        for bad in [
+            "name: a\ntask: round\ncron: every day\n",
+            "name: a\ntask: round\ncron: '@hourly'\ntimezone: Mars\n",
+            "name: a\ntask: dance\ncron: '@hourly'\n",
+        ] {
             assert!(serde_saphyr::from_str::<Job>(bad).is_err(), "{bad}");
         }
     }

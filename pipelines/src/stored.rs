@@ -95,7 +95,12 @@ impl Stored {
 
     /// The newest change of a run of this source that is not in the future: half of the cursor.
     pub async fn newest_run(&self, source: &str) -> Result<Option<Timestamp>, SqlError> {
-        self.moment(&format!("SELECT max(updated_at) AS t FROM raw.runs WHERE source = {} AND updated_at <= {}", quoted(source), instant(self.now))).await
+        self.moment(&format!(
+            "SELECT max(updated_at) AS t FROM raw.runs WHERE source = {} AND updated_at <= {}",
+            quoted(source),
+            instant(self.now)
+        ))
+        .await
     }
 
     /// The versions of runs of this source that are known, of those that changed at or after `since`.
@@ -106,7 +111,11 @@ impl Stored {
 
     /// The ids of lineage events from which a table (`lineage_events`, `run_io` or `column_profiles`) has rows, of events in a range of time.
     pub async fn event_ids(&self, table: &str, range: TimeRange) -> Result<HashSet<String>, SqlError> {
-        let sql = format!("SELECT DISTINCT event_id AS id FROM raw.{table} WHERE event_time >= {} AND event_time <= {}", instant(range.start), instant(range.end));
+        let sql = format!(
+            "SELECT DISTINCT event_id AS id FROM raw.{table} WHERE event_time >= {} AND event_time <= {}",
+            instant(range.start),
+            instant(range.end)
+        );
         self.ids(&sql).await
     }
 
@@ -131,7 +140,11 @@ impl Stored {
 
     /// The first sample of a metric at or after `since`.
     pub async fn first_sample(&self, metric: &str, since: Timestamp) -> Result<Option<Timestamp>, SqlError> {
-        let sql = format!("SELECT min(ts) AS t FROM raw.samples JOIN raw.series USING (series_id) WHERE ts >= {} AND metric = {}", instant(since), quoted(metric));
+        let sql = format!(
+            "SELECT min(ts) AS t FROM raw.samples JOIN raw.series USING (series_id) WHERE ts >= {} AND metric = {}",
+            instant(since),
+            quoted(metric)
+        );
         self.moment(&sql).await
     }
 

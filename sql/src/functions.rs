@@ -14,7 +14,7 @@ use crate::pruning::time;
 
 /// All of them, for one session.
 pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
-    vec![json_get(), json_list(), now_is(now)]
+    vec![json_get(), json_list(), now_is(now), today_is(now)]
 }
 
 /// `json_get(text, path)`: what lies at `path` in JSON text, as text; null where there is nothing.
@@ -52,11 +52,19 @@ fn json_list() -> ScalarUDF {
     create_udf("json_list", vec![DataType::Utf8, DataType::Utf8], list, Volatility::Immutable, Arc::new(run))
 }
 
-/// `now()`: the session's own time, so that a query asked twice answers the same.
+/// `now()` and `current_timestamp`: the session's own time, so that a query asked twice answers the same.
 fn now_is(now: Timestamp) -> ScalarUDF {
     let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let value: ScalarValue = time(now.micros());
     create_udf("now", vec![], kind, Volatility::Stable, Arc::new(move |_| Ok(ColumnarValue::Scalar(value.clone()))))
+        .with_aliases(["current_timestamp"])
+}
+
+/// `current_date` and `today()`: the day of the session's own time in UTC.
+fn today_is(now: Timestamp) -> ScalarUDF {
+    let value = ScalarValue::Date32(Some(now.day()));
+    create_udf("current_date", vec![], DataType::Date32, Volatility::Stable, Arc::new(move |_| Ok(ColumnarValue::Scalar(value.clone()))))
+        .with_aliases(["today"])
 }
 
 fn two_texts(args: &[ColumnarValue]) -> Result<(ArrayRef, ArrayRef)> {

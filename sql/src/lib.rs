@@ -24,5 +24,5 @@ pub mod windows;
 pub use error::SqlError;
 pub use evidence::Evidence;
 pub use pinned::SnapshotTable;
-pub use session::{Limits, Session, SessionOptions};
+pub use session::{FirstRows, Limits, Session, SessionOptions};
 pub use windows::WindowSpec;

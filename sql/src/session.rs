@@ -59,6 +59,17 @@ impl Default for Limits {
     }
 }
 
+/// The beginning of an answer.
+#[derive(Clone, Debug)]
+pub struct FirstRows {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows, at most as many as the limit.
+    pub batches: Vec<RecordBatch>,
+    /// Whether the answer goes on after them.
+    pub has_more: bool,
+}
+
 /// A session over one snapshot.
 #[derive(Clone)]
 pub struct Session {
@@ -117,20 +128,27 @@ impl Session {
     /// # Errors
     /// [`SqlError::ReadOnly`] for anything but a query: `INSERT`, `COPY`, `CREATE`, `SET` and the like, before anything runs.
     pub async fn query(&self, sql: &str, limits: Limits) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
+        let first = self.first_rows(sql, limits).await?;
+        if first.has_more { Err(SqlError::TooManyRows { limit: limits.rows }) } else { Ok((first.schema, first.batches)) }
+    }
+
+    /// The first rows of a query of a person; otherwise as [`Self::query`].
+    pub async fn first_rows(&self, sql: &str, limits: Limits) -> Result<FirstRows, SqlError> {
         let plan = self.plan(sql).await?;
         let frame = DataFrame::new(self.context.state(), plan);
         let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
         let collect = async {
             let mut stream = frame.execute_stream().await.map_err(SqlError::running)?;
-            let (mut batches, mut rows) = (Vec::new(), 0);
+            let (mut batches, mut left) = (Vec::new(), limits.rows);
             while let Some(batch) = stream.try_next().await.map_err(SqlError::running)? {
-                rows += batch.num_rows();
-                if rows > limits.rows {
-                    return Err(SqlError::TooManyRows { limit: limits.rows });
+                if batch.num_rows() > left {
+                    batches.push(batch.slice(0, left));
+                    return Ok(FirstRows { schema, batches, has_more: true });
                 }
+                left -= batch.num_rows();
                 batches.push(batch);
             }
-            Ok((schema, batches))
+            Ok(FirstRows { schema, batches, has_more: false })
         };
         tokio::time::timeout(limits.timeout.to_std(), collect).await.unwrap_or(Err(SqlError::Timeout(limits.timeout)))
     }

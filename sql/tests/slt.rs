@@ -3,6 +3,8 @@
 //! The ledger: service `iris` and service `rose` on pool `gpu-a`, an hour of latency a minute apart for each, one incident of
 //! two signals answered by one plan that was approved, executed and effective, and the lineage that feeds `iris`.
 
+#![allow(clippy::unwrap_used)]
+
 mod ledger;
 
 use std::path::Path;

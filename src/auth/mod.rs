@@ -6,7 +6,7 @@
 mod key;
 mod verify;
 
-pub use key::{KeyError, issue, local_public_key};
+pub use key::{issue, local_public_key};
 pub use verify::{Principal, TokenError, Verifier};
 
 /// The issuer of tokens that `bellwether token issue` signs.

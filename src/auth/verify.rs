@@ -162,6 +162,6 @@ mod tests {
         let now = Timestamp::from_secs(1_800_000_000);
         issue(&path, "a", &["viewer".to_owned()], Span::from_hours(1), now).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(local_public_key(&path), Err(super::super::KeyError::Exposed { .. })));
+        assert!(matches!(local_public_key(&path), Err(super::super::key::KeyError::Exposed { .. })));
     }
 }

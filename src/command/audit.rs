@@ -26,9 +26,7 @@ pub async fn run(config: &Config, args: AuditArgs, output: Output) -> Result<(),
     match args.command {
         AuditCommand::Verify => {
             let standing = verify(&journal).await?;
-            output::print(output, &standing, || {
-                format!("the audit chain holds: {} entries, head {}", standing.entries, standing.head)
-            })
+            output::print(output, &standing, || format!("the audit chain holds: {} entries, head {}", standing.entries, standing.head))
         }
         AuditCommand::Log { limit } => {
             let head = journal.audit_head().await.map_err(|e| open::upstream(&e))?;
@@ -47,8 +45,9 @@ pub async fn run(config: &Config, args: AuditArgs, output: Output) -> Result<(),
 pub async fn verify(journal: &Journal) -> Result<Standing, Failure> {
     match journal.verify_audit().await {
         Ok(head) => Ok(Standing { entries: head.sequence, head: head.digest.to_string(), verified: true }),
-        Err(AuditError::Broken(broken)) => Err(Failure::user(format!("the audit chain is broken: {broken}"))
-            .hint("someone changed the journal behind the program's back; keep the file, and compare with the table `audit` of the ledger")),
+        Err(AuditError::Broken(broken)) => Err(Failure::user(format!("the audit chain is broken: {broken}")).hint(
+            "someone changed the journal behind the program's back; keep the file, and compare with the table `audit` of the ledger",
+        )),
         Err(other) => Err(Failure::of(Kind::Upstream, &other)),
     }
 }

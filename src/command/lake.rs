@@ -29,7 +29,10 @@ pub async fn run(config: &Config, args: LakeArgs, output: Output) -> Result<(), 
         LakeCommand::Maintain => {
             let done = lake.maintain(Upkeep::default(), crate::clock::now()).await.map_err(|e| open::lake_failure(&e))?;
             output::print(output, &done, || {
-                format!("merged {} files into {}, dropped {} duplicate samples, removed {} old files", done.merged, done.written, done.duplicates, done.removed)
+                format!(
+                    "merged {} files into {}, dropped {} duplicate samples, removed {} old files",
+                    done.merged, done.written, done.duplicates, done.removed
+                )
             })
         }
     }

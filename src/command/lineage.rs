@@ -16,17 +16,26 @@ pub async fn run(config: &Config, args: LineageArgs, output: Output) -> Result<(
     let known = session.evidence().await.map_err(|e| sql_failure(&e))?;
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
     let start = Vertex::of_entity(&args.entity).ok_or_else(|| {
-        Failure::user(format!("{} is not in lineage: only datasets, jobs and endpoints are", args.entity)).hint("write endpoint:namespace/name or dataset:namespace:name")
+        Failure::user(format!("{} is not in lineage: only datasets, jobs and endpoints are", args.entity))
+            .hint("write endpoint:namespace/name or dataset:namespace:name")
     })?;
     if !graph.vertices().contains(&start) {
         let near: Vec<String> = graph.find(&start.to_string()).iter().take(5).map(ToString::to_string).collect();
         let failure = Failure::user(format!("nothing is known of {start}"));
-        return Err(if near.is_empty() { failure.hint("`bellwether sql \"SELECT DISTINCT dataset_namespace, dataset_name FROM run_io\"` lists datasets") } else { failure.hint(format!("did you mean {}?", near.join(" or "))) });
+        return Err(if near.is_empty() {
+            failure.hint("`bellwether sql \"SELECT DISTINCT dataset_namespace, dataset_name FROM run_io\"` lists datasets")
+        } else {
+            failure.hint(format!("did you mean {}?", near.join(" or ")))
+        });
     }
     let as_of = args.as_of.unwrap_or(Graph::LATEST);
     let upstream = if args.downstream { Vec::new() } else { graph.upstream(&start, args.depth, as_of) };
     let downstream = if args.upstream { Vec::new() } else { graph.downstream(&start, args.depth, as_of) };
-    let list = |hops: &[Hop]| hops.iter().map(|h| json!({"vertex": h.vertex, "depth": h.depth, "via": h.via, "first": h.first, "last": h.last})).collect::<Vec<_>>();
+    let list = |hops: &[Hop]| {
+        hops.iter()
+            .map(|h| json!({"vertex": h.vertex, "depth": h.depth, "via": h.via, "first": h.first, "last": h.last}))
+            .collect::<Vec<_>>()
+    };
     let value = json!({"start": start, "upstream": list(&upstream), "downstream": list(&downstream)});
     output::print(output, &value, || {
         let tree = |title: &str, hops: &[Hop]| -> String {

@@ -18,7 +18,9 @@ pub async fn run(config: &Config, args: SqlArgs, output: Output) -> Result<(), F
         (None, Some(path)) => std::fs::read_to_string(&path).map_err(|e| Failure::user(format!("cannot read {}: {e}", path.display())))?,
         (None, None) => {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| Failure::user(format!("cannot read the query from standard input: {e}")))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| Failure::user(format!("cannot read the query from standard input: {e}")))?;
             text
         }
     };

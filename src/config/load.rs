@@ -19,8 +19,9 @@ pub fn load(path: &Path) -> Result<Config, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         let failure = Failure::config(format!("cannot read the configuration {}: {e}", path.display()));
         match e.kind() {
-            std::io::ErrorKind::NotFound => failure
-                .hint("write one with `bellwether init --prom URL`, name another with --config, or try `bellwether demo`, which needs none"),
+            std::io::ErrorKind::NotFound => failure.hint(
+                "write one with `bellwether init --prom URL`, name another with --config, or try `bellwether demo`, which needs none",
+            ),
             _ => failure,
         }
     })?;
@@ -36,17 +37,20 @@ pub fn load(path: &Path) -> Result<Config, Failure> {
 /// # Errors
 /// As [`load`].
 pub fn read(name: &str, text: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Config, Failure> {
-    let wrong = |e: yaml::LoadError| Failure { kind: crate::failure::Kind::Config, message: format!("{}: {}", e.place, e.message), hint: e.hint };
+    let wrong =
+        |e: yaml::LoadError| Failure { kind: crate::failure::Kind::Config, message: format!("{}: {}", e.place, e.message), hint: e.hint };
     let config: Config = if text.trim().is_empty() { Config::default() } else { yaml::parse(name, text).map_err(wrong)? };
     if config.version != 1 {
-        return Err(Failure::config(format!("{name}: version {} of the configuration is not known", config.version)).hint("this program reads version: 1"));
+        return Err(Failure::config(format!("{name}: version {} of the configuration is not known", config.version))
+            .hint("this program reads version: 1"));
     }
     let mut overrides: Vec<_> = environment.collect();
     if overrides.is_empty() {
         return Ok(config);
     }
     overrides.sort();
-    let mut tree: Value = if text.trim().is_empty() { Value::Object(serde_json::Map::new()) } else { yaml::parse(name, text).map_err(wrong)? };
+    let mut tree: Value =
+        if text.trim().is_empty() { Value::Object(serde_json::Map::new()) } else { yaml::parse(name, text).map_err(wrong)? };
     for (variable, value) in &overrides {
         let path: Vec<String> = match variable.as_str() {
             "PROM_URL" => vec!["prometheus".into(), "url".into()],

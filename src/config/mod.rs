@@ -21,7 +21,7 @@ use bellwether_pipelines::runs::postgres::PostgresSettings;
 use bellwether_pipelines::schedule::Job;
 use serde::{Deserialize, Serialize};
 
-pub use load::{load, read};
+pub use load::load;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -81,7 +81,10 @@ fn a_surge_is_one_signal_in_words() {
     assert_eq!((opened.direction, opened.severity, closed.value, opened.unit), (Direction::Up, slow().severity, 1.3, Unit::Seconds));
     assert!(opened.score > 10.0 && worsened.score > 1.5 * opened.score && opened.p_value.unwrap() < 1e-20);
     assert_eq!(opened.hint, "latency_p95 of ml/iris is 640 ms, 3.4 x its expected 188 ms (usual up to 211 ms) for 5m");
-    assert_eq!(closed.hint, "latency_p95 of ml/iris is back in its band after 45m; at worst it was 1.3 s, 6.9 x its expected 188 ms (usual up to 211 ms)");
+    assert_eq!(
+        closed.hint,
+        "latency_p95 of ml/iris is back in its band after 45m; at worst it was 1.3 s, 6.9 x its expected 188 ms (usual up to 211 ms)"
+    );
 }
 
 #[test]
@@ -171,7 +174,10 @@ fn a_daily_pattern_is_expected_by_time_of_day() {
     assert!(opened[0].hint.contains("its usual for this time of day, 18"), "{}", opened[0].hint);
     // Without the season the first day surprises, is learned, and that night is nothing special.
     let plain = batch(&Rule { lookback: Span::from_days(7), ..slow() }, &ts, &values, *ts.last().unwrap());
-    assert_eq!(plain.iter().map(|s| (s.state, s.opened_at.micros())).collect::<Vec<_>>(), [(SignalState::Opened, ts[9 * hour]), (SignalState::Closed, ts[9 * hour])]);
+    assert_eq!(
+        plain.iter().map(|s| (s.state, s.opened_at.micros())).collect::<Vec<_>>(),
+        [(SignalState::Opened, ts[9 * hour]), (SignalState::Closed, ts[9 * hour])]
+    );
 }
 
 #[test]
@@ -199,13 +205,23 @@ fn analysis_and_bands_are_what_detect_judges() {
     for n in [100, 399, 401, 402, 450] {
         let (answer, point) = (analyze(&rule, slice(n)), drawn.iter().find(|p| p.ts.micros() == ts[n - 1]).unwrap());
         assert_eq!((answer.score, answer.expected, answer.upper), (point.score, Some(point.expected), Some(point.upper)), "{n}");
-        let verdict = if n < 400 { Verdict::Pass } else if n == 401 { Verdict::Inconclusive } else { Verdict::Fail };
+        let verdict = if n < 400 {
+            Verdict::Pass
+        } else if n == 401 {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Fail
+        };
         assert_eq!(answer.verdict, verdict, "{n}: {}", answer.hint);
         assert_eq!(point.in_signal, verdict == Verdict::Fail);
     }
     let latest = analyze(&rule, slice(500));
     assert!(latest.z.unwrap() > 10.0 && (latest.ewma.unwrap() - 0.64).abs() < 1e-5, "{latest:?}");
-    for (ts, values, verdict) in [(&[][..], &[][..], Verdict::NoData), (&ts[..1], &[1.0][..], Verdict::Inconclusive), (&ts[..1], &[f64::INFINITY][..], Verdict::Inconclusive)] {
+    for (ts, values, verdict) in [
+        (&[][..], &[][..], Verdict::NoData),
+        (&ts[..1], &[1.0][..], Verdict::Inconclusive),
+        (&ts[..1], &[f64::INFINITY][..], Verdict::Inconclusive),
+    ] {
         let answer = analyze(&rule, SeriesSlice { series: &series, ts, values });
         assert_eq!((answer.verdict, answer.score), (verdict, 0.0));
         assert!(serde_json::to_string(&answer).is_ok());
@@ -220,19 +236,21 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         Just(MethodSpec::Ewma { threshold: 3.0, half_life: Span::from_hours(3) }),
         Just(MethodSpec::Bound { above: Some(2.0), below: Some(-2.0) }),
     ];
-    (method, 1u32..4, 0u32..3, 0u32..3, prop_oneof![Just(Watch::Up), Just(Watch::Both)], 2u32..10, any::<bool>()).prop_map(|(method, m, more, calmer, watch, min_samples, learns)| Rule {
-        learns,
-        method,
-        watch,
-        min_samples,
-        persistence: Persistence::new(m, m + more).unwrap(),
-        calm: m + more + calmer,
-        lookback: Span::from_hours(13),
-        gap: Span::from_mins(40),
-        accept_after: Span::from_hours(5),
-        min_deviation: 0.0,
-        ..slow()
-    })
+    (method, 1u32..4, 0u32..3, 0u32..3, prop_oneof![Just(Watch::Up), Just(Watch::Both)], 2u32..10, any::<bool>()).prop_map(
+        |(method, m, more, calmer, watch, min_samples, learns)| Rule {
+            learns,
+            method,
+            watch,
+            min_samples,
+            persistence: Persistence::new(m, m + more).unwrap(),
+            calm: m + more + calmer,
+            lookback: Span::from_hours(13),
+            gap: Span::from_mins(40),
+            accept_after: Span::from_hours(5),
+            min_deviation: 0.0,
+            ..slow()
+        },
+    )
 }
 
 /// Irregular steps, some gaps, levels that come, go, and stay.

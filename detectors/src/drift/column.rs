@@ -222,8 +222,8 @@ fn statistic(mut before: Vec<u64>, nulls_before: u64, mut now: Vec<u64>, nulls_n
     if n == 0 || m == 0 {
         return None;
     }
-    let value = psi::of_shares(&psi::shares(&before), &psi::shares(&now));
-    Some(Statistic { value, p_value: psi::p_value(value, n as f64, m as f64, before.len()) })
+    let (before, now) = (psi::shares(&before), psi::shares(&now));
+    Some(Statistic { value: psi::of_shares(&before, &now), p_value: psi::p_value(&before, &now, n as f64, m as f64) })
 }
 
 #[cfg(test)]

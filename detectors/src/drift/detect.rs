@@ -83,6 +83,9 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
     findings
 }
 
+/// What stands between a column's name and the words on it.
+const DRIFTED: &str = " has drifted: ";
+
 /// One column in order of time.
 #[derive(Default)]
 struct Track<'a> {
@@ -116,7 +119,7 @@ impl<'a> Track<'a> {
                     method: signal.method,
                     peak: Statistic { value: signal.value, p_value: signal.p_value.unwrap_or(1.0) },
                     reported: signal.score,
-                    words: signal.hint.clone(),
+                    words: signal.hint.split_once(DRIFTED).map_or(signal.hint.as_str(), |(_, words)| words).to_owned(),
                 });
             }
         }
@@ -124,7 +127,12 @@ impl<'a> Track<'a> {
 
     /// Takes in what an open signal saw since its latest row.
     fn replay(&mut self, rule: &DriftRule, since: Timestamp) {
-        let Some(opened_at) = self.open.as_ref().map(|o| o.opened_at) else { return };
+        let Some(open) = &mut self.open else { return };
+        let opened_at = open.opened_at;
+        if self.profiles.contains_key(&opened_at) {
+            // All of it can be seen again, and so the row's words are not needed.
+            (open.peak.value, open.words) = (0.0, String::new());
+        }
         let times: Vec<Timestamp> = self.profiles.range(opened_at..).map(|(t, _)| *t).filter(|t| *t <= since).collect();
         for time in times {
             let Ok(comparison) = self.compare(rule, time) else { continue };
@@ -265,7 +273,7 @@ impl Open {
         };
         let after = |closed_at: Timestamp| closed_at.since(self.opened_at);
         let hint = match end {
-            None => format!("{name} has drifted: {}", self.words),
+            None => format!("{name}{DRIFTED}{}", self.words),
             Some((Ending::Calm, t)) => format!("{name} is back where it was after {}; at worst: {}", after(t), self.words),
             Some((Ending::Gone, _)) => {
                 format!("{name} has no profile since {}, and nothing is known of how it is now; at worst: {}", self.last_at, self.words)

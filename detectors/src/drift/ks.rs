@@ -39,13 +39,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// scipy.stats.ks_2samp, method asymp.
+    /// scipy.stats.ks_2samp, method exact.
     #[test]
     fn ties_are_stepped_over_together() {
         let a = [1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 4.0, 5.0, 6.0, 9.0];
         let b = [2.0, 3.0, 3.0, 5.0, 5.0, 7.0, 8.0, 8.0, 9.0, 10.0, 11.0, 12.0];
         assert!((of_sorted(&a, &b).unwrap() - 0.48333333333333334).abs() < 1e-15);
-        assert!((p_value(0.48333333333333334, 10.0, 12.0) / 0.13579627057613186 - 1.0).abs() < 0.05);
+        assert!((p_value(0.48333333333333334, 10.0, 12.0) / 0.11127881406519177 - 1.0).abs() < 0.05);
         assert_eq!((of_sorted(&a, &a), of_sorted(&[], &a), of_sorted(&[1.0], &[2.0])), (Some(0.0), None, Some(1.0)));
     }
 
@@ -59,7 +59,11 @@ mod tests {
             (0.007206912083862149, 24_421.0, 0.5476301404276485),
             (0.0038900945907211007, 24_421.0, 0.9923333915936338),
         ] {
-            assert!((p_value(d, n, n) / want - 1.0).abs() < 0.02, "{d}: {} is not {want}", p_value(d, n, n));
+            assert!(
+                (p_value(d, n, n) / want - 1.0).abs() < if want > 1e-6 { 0.01 } else { 0.1 },
+                "{d}: {} is not {want}",
+                p_value(d, n, n)
+            );
         }
     }
 

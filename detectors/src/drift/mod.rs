@@ -6,7 +6,7 @@
 //!
 //! Modules in reading order:
 //! * [`psi`], [`ks`] — the statistics on samples, with their p-values; [`correction`] — many p-values at once;
-//! * [`column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
+//! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
 //! * [`profile`] — the same statistics on profiles: quantiles and counts, without the values;
 //! * [`rule`] — thresholds; [`detect`] — profiles in order of time become signals.
 

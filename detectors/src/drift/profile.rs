@@ -1,8 +1,9 @@
 //! Drift between profiles of a column: counts and quantiles, without the values.
 //!
 //! A profile is read as a distribution function that is linear between its quantiles. Where several quantiles are one value,
-//! the column has an atom there, and the profile says only between which two levels the function jumps; then a difference
-//! counts only as far as it is certain, so that coarse quantiles of a column with few distinct values raise no false alarm.
+//! the column has an atom there, and the profile says of it and its neighbours only between which two levels the function
+//! is; then a difference counts only as far as it is certain, so that coarse quantiles of a column with few distinct
+//! values raise no false alarm.
 
 use bellwether_model::dataset::ColumnProfile;
 
@@ -17,7 +18,10 @@ struct Knot {
     value: f64,
     below: f64,
     upto: f64,
+    /// Several levels have this value.
     is_atom: bool,
+    /// It or a neighbour is an atom, so that only limits are known.
+    is_vague: bool,
 }
 
 /// One profile, or several pooled by their counts, as a distribution function.
@@ -115,7 +119,7 @@ fn knots(points: &[(f64, f64)]) -> Vec<Knot> {
                 last.is_atom |= level > last.below;
                 last.upto = level;
             }
-            _ => knots.push(Knot { value, below: level, upto: level, is_atom: false }),
+            _ => knots.push(Knot { value, below: level, upto: level, is_atom: false, is_vague: false }),
         }
     }
     // Without a minimum or maximum the lowest and highest quantile hold the rest.
@@ -127,6 +131,10 @@ fn knots(points: &[(f64, f64)]) -> Vec<Knot> {
         last.is_atom |= last.upto < 1.0;
         last.upto = 1.0;
     }
+    let atoms: Vec<bool> = knots.iter().map(|k| k.is_atom).collect();
+    for (i, knot) in knots.iter_mut().enumerate() {
+        knot.is_vague = atoms[i.saturating_sub(1)..atoms.len().min(i + 2)].contains(&true);
+    }
     knots
 }
 
@@ -137,8 +145,8 @@ fn level(knots: &[Knot], value: f64, side: Side) -> (f64, f64) {
         (before, Some(knot)) if knot.value == value => {
             let follower = knots.get(next + 1).map_or(1.0, |k| k.below);
             match side {
-                Side::With if knot.is_atom => (knot.upto, follower.max(knot.upto)),
-                Side::Below if knot.is_atom => (before.map_or(0.0, |k| k.upto).min(knot.below), knot.below),
+                Side::With if knot.is_vague => (knot.upto, follower.max(knot.upto)),
+                Side::Below if knot.is_vague => (before.map_or(0.0, |k| k.upto).min(knot.below), knot.below),
                 Side::With => (knot.upto, knot.upto),
                 Side::Below => (knot.below, knot.below),
             }
@@ -147,8 +155,7 @@ fn level(knots: &[Knot], value: f64, side: Side) -> (f64, f64) {
         (_, None) => (1.0, 1.0),
         (Some(a), Some(b)) => {
             let at = a.upto + (b.below - a.upto) * ((value - a.value) / (b.value - a.value)).clamp(0.0, 1.0);
-            // Between two atoms nothing is known but the levels of both.
-            if a.is_atom && b.is_atom { (a.upto, b.below) } else { (at, at) }
+            if a.is_atom || b.is_atom { (a.upto, b.below) } else { (at, at) }
         }
     }
 }
@@ -216,8 +223,7 @@ fn index(reference: &Distribution, current: &Distribution, values: &[f64], bins:
         shares
     };
     let (p, q) = (weigh(&before, reference.count, reference.nulls), weigh(&now, current.count, current.nulls));
-    let value = psi::of_shares(&p, &q);
-    Some(Statistic { value, p_value: psi::p_value(value, n as f64, m as f64, p.len()) })
+    Some(Statistic { value: psi::of_shares(&p, &q), p_value: psi::p_value(&p, &q, n as f64, m as f64) })
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ async fn work_out(ingest: Ingest<'_>, late_tail: Span, summary: &mut SourceSumma
     let (Some(first), Some(last)) = (periods.first(), periods.last()) else { return Ok(()) };
     let endpoints = stored.inventory().await?.endpoints;
     let replicas = stored.windows(REPLICAS, TimeRange::new(first.start, last.end)).await?;
-    let rows: Vec<_> = periods.iter().flat_map(|period| cost::costs(&pools, &cost::held(&endpoints, &replicas, *period), *period, ingest.now)).collect();
+    let rows: Vec<_> =
+        periods.iter().flat_map(|period| cost::costs(&pools, &cost::held(&endpoints, &replicas, *period), *period, ingest.now)).collect();
     ingest.append(&COSTS, "costs", &rows, summary).await
 }

@@ -1,6 +1,6 @@
 //! Past runs, from PostgreSQL page by page and from files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bellwether_lake::tables::RUNS;
 use bellwether_model::time::Timestamp;
@@ -54,11 +54,11 @@ pub(super) async fn files(ingest: Ingest<'_>, paths: &[PathBuf]) -> SourceSummar
     summary
 }
 
-async fn file(ingest: Ingest<'_>, path: &PathBuf, summary: &mut SourceSummary) -> Result<(), SourceError> {
+async fn file(ingest: Ingest<'_>, path: &Path, summary: &mut SourceSummary) -> Result<(), SourceError> {
     let (redactor, now) = (ingest.redactor.clone(), ingest.now);
-    let reading = path.clone();
+    let reading = path.to_owned();
     let read = tokio::task::spawn_blocking(move || files::read(&reading, &redactor, now)).await;
-    let mut pulled = read.map_err(|source| SourceError::Stopped { path: path.clone(), source })??;
+    let mut pulled = read.map_err(|source| SourceError::Stopped { path: path.to_owned(), source })??;
     summary.rejected += pulled.rejects.len() as u64;
     let source = files::source(path);
     let stored = ingest.stored().await?;

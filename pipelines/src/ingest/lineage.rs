@@ -33,7 +33,9 @@ pub(super) async fn files(ingest: Ingest<'_>, paths: &[PathBuf]) -> SourceSummar
 async fn file(ingest: Ingest<'_>, path: &Path, summary: &mut SourceSummary) -> Result<(), SourceError> {
     let (redactor, now, reading) = (ingest.redactor.clone(), ingest.now, path.to_owned());
     let read = tokio::task::spawn_blocking(move || openlineage::read_file(&reading, &redactor, now)).await;
-    let events = read.map_err(|source| SourceError::Stopped { path: path.to_owned(), source })?.map_err(|source| SourceError::Events { path: path.to_owned(), source })?;
+    let events = read
+        .map_err(|source| SourceError::Stopped { path: path.to_owned(), source })?
+        .map_err(|source| SourceError::Events { path: path.to_owned(), source })?;
     summary.rejected += events.rejects.len() as u64;
     let source = openlineage::source(path);
     let stored = ingest.stored().await?;
@@ -81,10 +83,22 @@ async fn drain_once(ingest: Ingest<'_>, journal: &Journal, summary: &mut SourceS
 
 fn unreadable(item: &InboxItem, error: &serde_json::Error, ingest: Ingest<'_>) -> Reject {
     let place = format!("inbox, {} of {}", item.sequence, item.received_at);
-    Reject::new("openlineage:inbox", place, format!("not an event as this program keeps them: {error}"), &ingest.redactor.text(&item.content), ingest.now)
+    Reject::new(
+        "openlineage:inbox",
+        place,
+        format!("not an event as this program keeps them: {error}"),
+        &ingest.redactor.text(&item.content),
+        ingest.now,
+    )
 }
 
-async fn append(ingest: Ingest<'_>, stored: &Stored, source: &str, events: Vec<Parsed>, summary: &mut SourceSummary) -> Result<(), SourceError> {
+async fn append(
+    ingest: Ingest<'_>,
+    stored: &Stored,
+    source: &str,
+    events: Vec<Parsed>,
+    summary: &mut SourceSummary,
+) -> Result<(), SourceError> {
     let times = || events.iter().map(|p| p.event.event_time);
     let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(()) };
     let range = TimeRange { start: first, end: last };

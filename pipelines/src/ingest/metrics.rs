@@ -29,7 +29,8 @@ async fn run(ingest: Ingest<'_>, metrics: &Metrics, summary: &mut SourceSummary)
     // One slice is stored while the next is pulled.
     for (done, slice) in slices.into_iter().enumerate() {
         (ingest.progress)(Progress { source: SOURCE, done: done as u64, total });
-        let asked: Vec<Ask> = asks.iter().filter(|a| a.since < slice.end).map(|a| Ask { since: a.since.max(slice.start), ..a.clone() }).collect();
+        let asked: Vec<Ask> =
+            asks.iter().filter(|a| a.since < slice.end).map(|a| Ask { since: a.since.max(slice.start), ..a.clone() }).collect();
         let until = Timestamp::from_micros(slice.end.micros() - 1);
         let storing = async {
             match before.take() {
@@ -37,7 +38,8 @@ async fn run(ingest: Ingest<'_>, metrics: &Metrics, summary: &mut SourceSummary)
                 None => Ok(()),
             }
         };
-        let (kept, mut pulled) = tokio::join!(storing, pull::pull(&metrics.client, &asked, until, ingest.now, metrics.settings.concurrency));
+        let (kept, mut pulled) =
+            tokio::join!(storing, pull::pull(&metrics.client, &asked, until, ingest.now, metrics.settings.concurrency));
         kept?;
         // A rule that failed is not asked further on: its newest sample would hide the hole.
         asks.retain(|ask| !pulled.failures.iter().any(|f| f.rule == ask.rule.name && f.place == ask.rule.place));
@@ -112,6 +114,13 @@ mod tests {
     fn slices_cover_the_range_and_end_at_midnights() {
         let (start, now) = ("2026-01-01T06:00:00Z".parse().unwrap(), "2026-01-05T01:00:00Z".parse().unwrap());
         let slices: Vec<String> = slices(start, now).iter().map(|s| format!("{} {}", s.start, s.end)).collect();
-        assert_eq!(slices, ["2026-01-01T06:00:00Z 2026-01-03T00:00:00Z", "2026-01-03T00:00:00Z 2026-01-05T00:00:00Z", "2026-01-05T00:00:00Z 2026-01-05T01:00:00.000001Z"]);
+        assert_eq!(
+            slices,
+            [
+                "2026-01-01T06:00:00Z 2026-01-03T00:00:00Z",
+                "2026-01-03T00:00:00Z 2026-01-05T00:00:00Z",
+                "2026-01-05T00:00:00Z 2026-01-05T01:00:00.000001Z"
+            ]
+        );
     }
 }

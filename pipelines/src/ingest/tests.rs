@@ -81,7 +81,10 @@ async fn prometheus(now: Timestamp) -> (Prometheus, Arc<Mutex<Knobs>>) {
         let mut knobs = turned.lock().unwrap();
         knobs.asked += 1;
         if knobs.broken == Some(form["query"].as_str()) {
-            return (axum::http::StatusCode::BAD_REQUEST, axum::Json(json!({"status": "error", "errorType": "bad_data", "error": "it is broken"})));
+            return (
+                axum::http::StatusCode::BAD_REQUEST,
+                axum::Json(json!({"status": "error", "errorType": "bad_data", "error": "it is broken"})),
+            );
         }
         let [start, end, step] = ["start", "end", "step"].map(|k| form[k].parse::<f64>().unwrap() as i64);
         let value = |t: i64| match t % 3_600 {
@@ -90,7 +93,8 @@ async fn prometheus(now: Timestamp) -> (Prometheus, Arc<Mutex<Knobs>>) {
             _ => (t as f64 % 97.0).to_string(),
         };
         let values: Vec<Value> = (start..=end).step_by(step as usize).map(|t| json!([t, value(t)])).collect();
-        let series: Vec<Value> = ["iris", "bert", "gpt"].iter().map(|name| json!({"metric": {"namespace": "ml", "service": name}, "values": values})).collect();
+        let series: Vec<Value> =
+            ["iris", "bert", "gpt"].iter().map(|name| json!({"metric": {"namespace": "ml", "service": name}, "values": values})).collect();
         (axum::http::StatusCode::OK, axum::Json(json!({"status": "success", "data": {"resultType": "matrix", "result": series}})))
     });
     let url = serve(Router::new().route("/api/v1/query_range", answer)).await;
@@ -166,7 +170,8 @@ async fn runs_and_events_of_files_come_once() {
     assert_eq!(house.ingest(&sources, NOW + Span::from_mins(1)).await.new_rows(), 0);
     assert_eq!(house.versions().await, versions);
     // A changed run is a new version of it; nothing else is new.
-    std::fs::write(&runs, "{\"run_id\": \"a\", \"updated_at\": \"2026-01-01\"}\n{\"run_id\": \"a\", \"updated_at\": \"2026-01-02\"}\n").unwrap();
+    std::fs::write(&runs, "{\"run_id\": \"a\", \"updated_at\": \"2026-01-01\"}\n{\"run_id\": \"a\", \"updated_at\": \"2026-01-02\"}\n")
+        .unwrap();
     assert_eq!(house.ingest(&sources, NOW).await.new_rows(), 1);
     let stored = format!("{:?}", house.rows::<Value>("SELECT * FROM raw.runs").await);
     assert!(!stored.contains("ann@example.org"), "{stored}");
@@ -242,6 +247,9 @@ async fn a_cluster_is_read_and_completed_by_the_configuration() {
     assert!(first.is_whole(), "{first:?}");
     assert_eq!(first.sources[0].rows, BTreeMap::from([("endpoints", 2)]));
     let rows: Vec<bellwether_model::inventory::Endpoint> = house.rows("SELECT * FROM endpoints_current WHERE endpoint = 'ml/iris'").await;
-    assert_eq!((rows[0].max_replicas, rows[0].pool.as_ref().map(|p| p.as_str()), rows[0].uid.is_empty()), (Replicas(3), Some("gpu-a"), false));
+    assert_eq!(
+        (rows[0].max_replicas, rows[0].pool.as_ref().map(|p| p.as_str()), rows[0].uid.is_empty()),
+        (Replicas(3), Some("gpu-a"), false)
+    );
     assert_eq!(house.ingest(&sources, NOW).await.new_rows(), 0);
 }

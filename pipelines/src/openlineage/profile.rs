@@ -43,7 +43,10 @@ pub(super) fn of_dataset(dataset: &Value, namespace: &str, name: &str, origin: &
                 min: number("min"),
                 max: number("max"),
                 sum: number("sum"),
-                quantiles: quantiles.filter(|(key, _)| key.parse::<f64>().is_ok_and(|q| (0.0..=1.0).contains(&q))).filter_map(|(key, v)| Some((key.clone(), finite(v)?))).collect(),
+                quantiles: quantiles
+                    .filter(|(key, _)| key.parse::<f64>().is_ok_and(|q| (0.0..=1.0).contains(&q)))
+                    .filter_map(|(key, v)| Some((key.clone(), finite(v)?)))
+                    .collect(),
                 event_id: origin.event_id.to_owned(),
                 recorded_at: origin.recorded_at,
             }

@@ -26,7 +26,13 @@ fn a_run_event_gives_its_datasets_and_columns() {
     let parsed = parse(&run_event(), &redactor(), NOW).unwrap();
     assert_eq!((parsed.event.event_type.as_str(), parsed.event.event_time.to_string().as_str()), ("COMPLETE", "2026-01-01T00:00:00Z"));
     let io: Vec<_> = parsed.io.iter().map(|io| (io.flow, io.dataset().to_string(), io.dataset_version.as_deref())).collect();
-    assert_eq!(io, [(Flow::Input, "s3://raw:orders/2026".to_owned(), Some("v7")), (Flow::Output, "postgres://db:5432:shop.public.daily".to_owned(), None)]);
+    assert_eq!(
+        io,
+        [
+            (Flow::Input, "s3://raw:orders/2026".to_owned(), Some("v7")),
+            (Flow::Output, "postgres://db:5432:shop.public.daily".to_owned(), None)
+        ]
+    );
     let [amount, other] = parsed.profiles.as_slice() else { panic!("{:?}", parsed.profiles) };
     assert_eq!((amount.count, amount.null_count, amount.min, amount.max, amount.sum), (96, 4, Some(0.5), Some(9.0), Some(300.0)));
     assert_eq!(amount.quantiles, [("0.5".to_owned(), 3.0)].into());
@@ -93,7 +99,9 @@ fn files_hold_one_event_or_a_list_or_lines() {
     let path = dir.path().join("events.jsonl");
     let event = run_event();
     let pretty = serde_json::to_string_pretty(&event).unwrap();
-    for (content, parsed, rejects) in [(pretty, 1, 0), (json!([event, {}]).to_string(), 1, 1), (format!("{event}\n\n{{broken\n{event}\n"), 1, 1)] {
+    for (content, parsed, rejects) in
+        [(pretty, 1, 0), (json!([event, {}]).to_string(), 1, 1), (format!("{event}\n\n{{broken\n{event}\n"), 1, 1)]
+    {
         std::fs::write(&path, content).unwrap();
         let events = read_file(&path, &redactor(), NOW).unwrap();
         assert_eq!((events.parsed.len(), events.rejects.len()), (parsed, rejects));

@@ -122,7 +122,8 @@ pub(super) struct VectorSample {
 /// Reads the envelope of a good answer.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Envelope<T>, PrometheusError> {
     let unreadable = |message: String| PrometheusError::Upstream { status: 200, message };
-    let raw: RawEnvelope<T> = serde_json::from_slice(body).map_err(|e| unreadable(format!("this is not an answer of the Prometheus API: {e}")))?;
+    let raw: RawEnvelope<T> =
+        serde_json::from_slice(body).map_err(|e| unreadable(format!("this is not an answer of the Prometheus API: {e}")))?;
     let data = raw.data.ok_or_else(|| unreadable("the answer has no data".into()))?;
     Ok(Envelope { data, warnings: raw.warnings.into_iter().chain(raw.infos).collect() })
 }
@@ -152,7 +153,9 @@ pub(super) fn instant(envelope: Envelope<Query>) -> Vec<InstantSample> {
         Query::Vector(samples) => samples.into_iter().filter_map(|s| Some(InstantSample { labels: s.metric, value: s.value?.1 })).collect(),
         Query::Scalar(point) => vec![InstantSample { labels: Labels::new(), value: point.1 }],
         // An instant query of a range selector: the newest sample of each series.
-        Query::Matrix(series) => series.into_iter().filter_map(|s| Some(InstantSample { value: *s.values.values.last()?, labels: s.metric })).collect(),
+        Query::Matrix(series) => {
+            series.into_iter().filter_map(|s| Some(InstantSample { value: *s.values.values.last()?, labels: s.metric })).collect()
+        }
         Query::String(_) => Vec::new(),
     }
 }

@@ -59,7 +59,10 @@ async fn what_is_too_large_is_asked_for_in_halves() {
         match (end - start) / 60 {
             0..100 => ramp(form),
             100..400 => (503, json!({"status": "error", "errorType": "timeout", "error": "query timed out in expression evaluation"})),
-            _ => (422, json!({"status": "error", "errorType": "execution", "error": "query processing would load too many samples into memory in query execution"})),
+            _ => (
+                422,
+                json!({"status": "error", "errorType": "execution", "error": "query processing would load too many samples into memory in query execution"}),
+            ),
         }
     };
     let (prometheus, _) = prometheus(answer).await;
@@ -147,7 +150,12 @@ async fn redirects_are_not_followed_and_tokens_are_read_each_time() {
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
     let router = Router::new()
-        .route("/prefix/api/v1/status/buildinfo", get(|headers: HeaderMap| async move { axum::Json(json!({"status": "success", "data": {"version": headers["authorization"].to_str().unwrap()}})) }))
+        .route(
+            "/prefix/api/v1/status/buildinfo",
+            get(|headers: HeaderMap| async move {
+                axum::Json(json!({"status": "success", "data": {"version": headers["authorization"].to_str().unwrap()}}))
+            }),
+        )
         .route("/prefix/api/v1/label/__name__/values", get(|| async { axum::response::Redirect::temporary("/elsewhere") }));
     let url = serve(router).await.join("prefix/").unwrap();
     let client = Prometheus::new(PrometheusSettings { bearer_token_file: Some(token.clone()), ..PrometheusSettings::at(url) }).unwrap();

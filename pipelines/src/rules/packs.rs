@@ -90,9 +90,14 @@ mod tests {
 
     #[test]
     fn packs_are_chosen_by_the_metrics_that_are_there() {
-        let chosen = |metrics: &[&str]| fitting(&metrics.iter().map(|m| (*m).to_owned()).collect::<Vec<_>>()).into_iter().map(|p| p.head.name).collect::<Vec<_>>();
+        let chosen = |metrics: &[&str]| {
+            fitting(&metrics.iter().map(|m| (*m).to_owned()).collect::<Vec<_>>()).into_iter().map(|p| p.head.name).collect::<Vec<_>>()
+        };
         assert_eq!(chosen(&["go_goroutines"]), Vec::<String>::new());
         assert_eq!(chosen(&["up", "node_cpu_seconds_total"]), ["node", "prometheus"]);
-        assert_eq!(chosen(&["vllm:num_requests_running", "DCGM_FI_DEV_GPU_UTIL", "kn_serving_invocation_duration_seconds_bucket", "up"]), ["vllm", "knative-1.21", "dcgm", "prometheus"]);
+        assert_eq!(
+            chosen(&["vllm:num_requests_running", "DCGM_FI_DEV_GPU_UTIL", "kn_serving_invocation_duration_seconds_bucket", "up"]),
+            ["vllm", "knative-1.21", "dcgm", "prometheus"]
+        );
     }
 }

@@ -49,14 +49,21 @@ mod tests {
     fn what_is_exported_can_be_ingested_and_is_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (dir.path().join("in.jsonl"), dir.path().join("out.jsonl"));
-        std::fs::write(&first, "{\"run_id\": \"a\", \"workflow_id\": \"w\", \"status\": \"ok\", \"updated_at\": \"2026-01-01\", \"outcome\": \"fixed\"}\n").unwrap();
+        std::fs::write(
+            &first,
+            "{\"run_id\": \"a\", \"workflow_id\": \"w\", \"status\": \"ok\", \"updated_at\": \"2026-01-01\", \"outcome\": \"fixed\"}\n",
+        )
+        .unwrap();
         let redactor = Redactor::new(b"a key of the tests", &[]).unwrap();
         let runs = files::read(&first, &redactor, Timestamp::from_secs(9)).unwrap().runs;
         assert_eq!(jsonl(&runs, &second).unwrap(), 1);
         let line: Run = serde_json::from_str(std::fs::read_to_string(&second).unwrap().trim()).unwrap();
         assert_eq!(line, runs[0]);
         let again = files::read(&second, &redactor, Timestamp::from_secs(9)).unwrap().runs;
-        assert_eq!((&again[0].run_id, again[0].status, &again[0].outcome, again[0].updated_at), (&runs[0].run_id, runs[0].status, &runs[0].outcome, runs[0].updated_at));
+        assert_eq!(
+            (&again[0].run_id, again[0].status, &again[0].outcome, again[0].updated_at),
+            (&runs[0].run_id, runs[0].status, &runs[0].outcome, runs[0].updated_at)
+        );
         assert!(jsonl(&runs, Path::new("/nowhere/out.jsonl")).is_err());
     }
 }

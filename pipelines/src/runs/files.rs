@@ -186,7 +186,10 @@ mod tests {
         let text = "run_id,status,updated_at,error,inputs\n007,failed,2026-01-01,\"line one\nline two\",\"{\"\"n\"\": 1}\"\n8,ok,never,,\n9,ok,2026-01-02,,\n";
         let pulled = read_text("runs.csv", text.as_bytes()).unwrap();
         assert_eq!(ids(&pulled), ["007", "9"]);
-        assert_eq!((pulled.runs[0].error.as_deref(), pulled.runs[0].attributes["inputs"]["n"].as_i64()), (Some("line one\nline two"), Some(1)));
+        assert_eq!(
+            (pulled.runs[0].error.as_deref(), pulled.runs[0].attributes["inputs"]["n"].as_i64()),
+            (Some("line one\nline two"), Some(1))
+        );
         assert!(pulled.rejects[0].place.ends_with(":4"), "{}", pulled.rejects[0].place);
     }
 
@@ -195,7 +198,8 @@ mod tests {
         let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let schema = Arc::new(Schema::new(vec![Field::new("run_id", DataType::Utf8, true), Field::new("updated_at", time, false)]));
         let times = TimestampMicrosecondArray::from(vec![1_767_225_600_000_000; 2]).with_timezone("UTC");
-        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(StringArray::from(vec![Some("a"), None])), Arc::new(times)]).unwrap();
+        let batch =
+            RecordBatch::try_new(schema.clone(), vec![Arc::new(StringArray::from(vec![Some("a"), None])), Arc::new(times)]).unwrap();
         let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, None).unwrap();
         writer.write(&batch).unwrap();
         let content = writer.into_inner().unwrap();
@@ -208,6 +212,9 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         assert!(matches!(read_text("runs.xlsx", b""), Err(FileError::Unknown { .. })));
-        assert!(matches!(read(Path::new("/nowhere/runs.jsonl"), &Redactor::new(b"a key of the tests", &[]).unwrap(), Timestamp::EPOCH), Err(FileError::Read { .. })));
+        assert!(matches!(
+            read(Path::new("/nowhere/runs.jsonl"), &Redactor::new(b"a key of the tests", &[]).unwrap(), Timestamp::EPOCH),
+            Err(FileError::Read { .. })
+        ));
     }
 }

@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for Dsn {
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// Neither `dsn` nor `dsn_file` nor `POSTGRES_DSN` says where it is.
-    #[error("no PostgreSQL address is configured; set runs.postgres.dsn or POSTGRES_DSN")]
+    #[error("no PostgreSQL address is configured; set its dsn or POSTGRES_DSN")]
     NoAddress,
     /// The file with the address cannot be used.
     #[error("{} does not hold a PostgreSQL address", path.display())]
@@ -146,7 +146,7 @@ pub enum PostgresError {
         timeout: Span,
     },
     /// The query is wrong, or may not be run. The message is PostgreSQL's own.
-    #[error("PostgreSQL refused the query of runs.postgres.select: {message}")]
+    #[error("PostgreSQL refused the query of select, which must give run_id and updated_at: {message}")]
     BadQuery {
         /// PostgreSQL's own words.
         message: String,
@@ -202,7 +202,9 @@ impl Table {
     /// Connects.
     pub async fn open(settings: &PostgresSettings) -> Result<Self, PostgresError> {
         let dsn = address(settings).await?;
-        let options = PgConnectOptions::from_url(&dsn.0).map_err(|source| PostgresError::Unreachable { dsn: dsn.to_string(), source })?.application_name("bellwether");
+        let options = PgConnectOptions::from_url(&dsn.0)
+            .map_err(|source| PostgresError::Unreachable { dsn: dsn.to_string(), source })?
+            .application_name("bellwether");
         let connecting = tokio::time::timeout(settings.timeout.to_std(), PgConnection::connect_with(&options));
         let connection = match connecting.await {
             Ok(Ok(connection)) => connection,
@@ -216,13 +218,17 @@ impl Table {
     pub async fn page(&mut self, cursor: &Cursor, redactor: &Redactor, recorded_at: Timestamp) -> Result<Page, PostgresError> {
         let sql = format!(
             r#"SELECT to_jsonb(q)::text, q.updated_at::timestamptz, q.run_id::text FROM ({}
-) q WHERE isfinite(q.updated_at) AND (q.updated_at, q.run_id::text COLLATE "C") > ($1, $2) ORDER BY q.updated_at, q.run_id::text COLLATE "C" LIMIT $3"#,
+) q WHERE q.run_id IS NOT NULL AND isfinite(q.updated_at) AND (q.updated_at, q.run_id::text COLLATE "C") > ($1, $2) ORDER BY q.updated_at, q.run_id::text COLLATE "C" LIMIT $3"#,
             self.select()
         );
-        let query = sqlx::query_as::<_, (String, DateTime<Utc>, String)>(AssertSqlSafe(sql)).bind(cursor.updated_at.utc()).bind(cursor.run_id.clone()).bind(i64::from(self.settings.page));
+        let query = sqlx::query_as::<_, (String, DateTime<Utc>, String)>(AssertSqlSafe(sql))
+            .bind(cursor.updated_at.utc())
+            .bind(cursor.run_id.clone())
+            .bind(i64::from(self.settings.page));
         let rows = self.fetch(query).await?;
         let full = rows.len() >= self.settings.page as usize;
-        let next = rows.last().filter(|_| full).map(|(_, updated_at, run_id)| Cursor { updated_at: (*updated_at).into(), run_id: run_id.clone() });
+        let next =
+            rows.last().filter(|_| full).map(|(_, updated_at, run_id)| Cursor { updated_at: (*updated_at).into(), run_id: run_id.clone() });
         let mut pulled = Pulled::default();
         let origin = Origin { source: SOURCE, redactor, recorded_at };
         for (row, _, run_id) in rows {
@@ -248,7 +254,10 @@ impl Table {
     }
 
     /// Runs one query in a read-only transaction with the time limit, in UTC.
-    async fn fetch<'q, T>(&mut self, query: sqlx::query::QueryAs<'q, sqlx::Postgres, T, sqlx::postgres::PgArguments>) -> Result<Vec<T>, PostgresError>
+    async fn fetch<'q, T>(
+        &mut self,
+        query: sqlx::query::QueryAs<'q, sqlx::Postgres, T, sqlx::postgres::PgArguments>,
+    ) -> Result<Vec<T>, PostgresError>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
@@ -256,7 +265,9 @@ impl Table {
         let work = async {
             let mut transaction = self.connection.begin_with("BEGIN READ ONLY").await?;
             sqlx::query("SET LOCAL TIME ZONE 'UTC'").execute(&mut *transaction).await?;
-            sqlx::query(AssertSqlSafe(format!("SET LOCAL statement_timeout = {}", limit.micros() / 1_000))).execute(&mut *transaction).await?;
+            sqlx::query(AssertSqlSafe(format!("SET LOCAL statement_timeout = {}", limit.micros() / 1_000)))
+                .execute(&mut *transaction)
+                .await?;
             let rows = query.fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(rows)
@@ -265,8 +276,13 @@ impl Table {
         match tokio::time::timeout(limit.to_std() + std::time::Duration::from_secs(5), work).await {
             Ok(Ok(rows)) => Ok(rows),
             // 57014: canceling statement due to statement timeout.
-            Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some("57014") => Err(PostgresError::Timeout { dsn, timeout: limit }),
+            Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some("57014") => {
+                Err(PostgresError::Timeout { dsn, timeout: limit })
+            }
             Ok(Err(sqlx::Error::Database(error))) => Err(PostgresError::BadQuery { message: error.message().to_owned() }),
+            Ok(Err(sqlx::Error::ColumnDecode { source, .. })) => {
+                Err(PostgresError::BadQuery { message: format!("run_id or updated_at has a type that cannot be read: {source}") })
+            }
             Ok(Err(source)) => Err(PostgresError::Broken { dsn, source }),
             Err(_) => Err(PostgresError::Timeout { dsn, timeout: limit }),
         }
@@ -298,7 +314,8 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        let settings: PostgresSettings = serde_saphyr::from_str("dsn: postgresql://ann:s3cret@db:5432/ops?sslmode=require&password=s3cret\nlag: 10m\n").unwrap();
+        let settings: PostgresSettings =
+            serde_saphyr::from_str("dsn: postgresql://ann:s3cret@db:5432/ops?sslmode=require&password=s3cret\nlag: 10m\n").unwrap();
         let shown = format!("{settings:?} {}", serde_json::to_string(&settings).unwrap());
         assert!(!shown.contains("s3cret") && shown.contains("postgresql://ann@db:5432/ops"), "{shown}");
         assert_eq!((settings.lag, settings.select.as_str()), (Span::from_mins(10), "SELECT * FROM workflow_runs"));

@@ -23,7 +23,9 @@ impl Origin<'_> {
         let shown = Value::Object(row.clone());
         match self.run(row) {
             Ok(run) => to.runs.push(run),
-            Err(reason) => to.rejects.push(Reject::new(self.source, place, reason, &self.redactor.json(&shown).to_string(), self.recorded_at)),
+            Err(reason) => {
+                to.rejects.push(Reject::new(self.source, place, reason, &self.redactor.json(&shown).to_string(), self.recorded_at))
+            }
         }
     }
 
@@ -37,7 +39,10 @@ impl Origin<'_> {
         let workflow_id = take_text(&mut row, "workflow_id");
         let playbook_id = take_text(&mut row, "playbook_id");
         let (started_at, finished_at) = (take_time(&mut row, "started_at")?, take_time(&mut row, "finished_at")?);
-        let updated_at = take_time(&mut row, "updated_at")?.or(finished_at).or(started_at).ok_or("none of updated_at, finished_at and started_at is there")?;
+        let updated_at = take_time(&mut row, "updated_at")?
+            .or(finished_at)
+            .or(started_at)
+            .ok_or("none of updated_at, finished_at and started_at is there")?;
         if let (Some(start), Some(end)) = (started_at, finished_at)
             && end < start
         {
@@ -48,7 +53,9 @@ impl Origin<'_> {
         let mut redacted = |column: &str| take_text(&mut row, column).map(|text| self.redactor.text(&text).into_owned());
         let (trigger, target, error) = (redacted("trigger"), redacted("target"), redacted("error"));
         // A history without a symptom column still says what started the run and how it failed.
-        let summary = redacted("summary").unwrap_or_else(|| [trigger.as_deref(), target.as_deref(), error.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(". "));
+        let summary = redacted("summary").unwrap_or_else(|| {
+            [trigger.as_deref(), target.as_deref(), error.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(". ")
+        });
         let actor = take_text(&mut row, "actor").map(|name| self.redactor.pseudonym("name", &name));
         // What this program exported has its attributes in one column.
         if let Some(Value::Object(attributes)) = row.remove("attributes") {
@@ -128,8 +135,14 @@ mod tests {
         }))
         .runs
         .remove(0);
-        assert_eq!((run.run_id.as_str(), run.status, run.source_status.as_str(), run.outcome.as_deref()), ("7", RunStatus::Succeeded, "Success", Some("effective")));
-        assert_eq!((run.started_at, run.finished_at), (Some(Timestamp::from_secs(1_767_225_600)), Some(Timestamp::from_secs(1_767_225_660))));
+        assert_eq!(
+            (run.run_id.as_str(), run.status, run.source_status.as_str(), run.outcome.as_deref()),
+            ("7", RunStatus::Succeeded, "Success", Some("effective"))
+        );
+        assert_eq!(
+            (run.started_at, run.finished_at),
+            (Some(Timestamp::from_secs(1_767_225_600)), Some(Timestamp::from_secs(1_767_225_660)))
+        );
         assert_eq!(run.updated_at, Timestamp::from_secs(1_767_225_660));
         assert_eq!((run.summary.as_str(), &run.attributes), ("p95 too high. ml/iris", &json!({"inputs": {"replicas": 3}})));
         assert!(!run.actor.unwrap().contains("ann"));
@@ -137,7 +150,12 @@ mod tests {
 
     #[test]
     fn secrets_and_people_do_not_leave() {
-        let all = format!("{:?}", pulled(json!({"run_id": "r", "updated_at": "2026-01-01", "error": "mail bob@example.org", "summary": "asked by bob@example.org", "inputs": {"who": "bob@example.org"}})));
+        let all = format!(
+            "{:?}",
+            pulled(
+                json!({"run_id": "r", "updated_at": "2026-01-01", "error": "mail bob@example.org", "summary": "asked by bob@example.org", "inputs": {"who": "bob@example.org"}})
+            )
+        );
         assert!(!all.contains("bob@example.org"), "{all}");
         let all = format!("{:?}", pulled(json!({"error": "mail bob@example.org"})));
         assert!(!all.contains("bob@example.org"), "{all}");
@@ -148,7 +166,10 @@ mod tests {
         for (row, reason) in [
             (json!({"updated_at": "2026-01-01"}), "run_id is missing"),
             (json!({"run_id": "r"}), "none of updated_at, finished_at and started_at is there"),
-            (json!({"run_id": "r", "started_at": "2026-01-02", "finished_at": "2026-01-01"}), "finished_at 2026-01-01T00:00:00Z is before started_at 2026-01-02T00:00:00Z"),
+            (
+                json!({"run_id": "r", "started_at": "2026-01-02", "finished_at": "2026-01-01"}),
+                "finished_at 2026-01-01T00:00:00Z is before started_at 2026-01-02T00:00:00Z",
+            ),
             (json!({"run_id": "r", "updated_at": "soon"}), "updated_at: \"soon\" is not a time; write it as 2026-01-31T08:00:00Z"),
         ] {
             assert_eq!(pulled(row).rejects[0].reason, reason);

@@ -46,7 +46,10 @@ fn an_upstream_change_is_one_signal_until_it_is_undone() {
     let found = batch(&DriftRule::default(), &history, day(20));
     let [opened, closed] = &found.signals[..] else { panic!("{:#?}", found.signals) };
     assert_eq!((opened.state, opened.opened_at, opened.upper), (SignalState::Opened, Timestamp::from_secs(day(10)), 0.2));
-    assert_eq!((closed.state, closed.closed_at, &closed.signal_id), (SignalState::Closed, Some(Timestamp::from_secs(day(14))), &opened.signal_id));
+    assert_eq!(
+        (closed.state, closed.closed_at, &closed.signal_id),
+        (SignalState::Closed, Some(Timestamp::from_secs(day(14))), &opened.signal_id)
+    );
     assert_eq!(opened.subject.to_string(), "s3://raw:orders#amount");
     assert_eq!(opened.method, Method::Psi);
     assert!(opened.score > 5.0 && opened.p_value.unwrap() < 1e-100);
@@ -75,7 +78,8 @@ fn nulls_silence_and_acceptance() {
 
 #[test]
 fn many_columns_do_not_make_many_alarms() {
-    let history: Vec<ColumnProfile> = (0..200).flat_map(|c| daily(&"x".repeat(c + 1), &[0.0, 0.0, 0.0, if c < 10 { 0.8 } else { 0.0 }])).collect();
+    let history: Vec<ColumnProfile> =
+        (0..200).flat_map(|c| daily(&"x".repeat(c + 1), &[0.0, 0.0, 0.0, if c < 10 { 0.8 } else { 0.0 }])).collect();
     let found = batch(&DriftRule::default(), &history, day(4));
     let mut names: Vec<usize> = found.signals.iter().map(|s| s.subject.to_string().len() - "s3://raw:orders#".len()).collect();
     names.sort();

@@ -178,7 +178,10 @@ async fn one_execution_of_a_service_at_a_time() {
     let ((one, _, a), (two, id, b)) = (world.approved().await, world.approved().await);
     let (one, two) = (world.admit(&one, a).await.unwrap(), world.admit(&two, b).await.unwrap());
     let (first, second) = tokio::join!(world.journal.claim(&one, NOW), world.journal.claim(&two, NOW));
-    let (won, lost) = if first.is_ok() { (first.unwrap(), second) } else { (second.unwrap(), first) };
+    let (won, lost) = match (first, second) {
+        (Ok(won), lost) | (lost, Ok(won)) => (won, lost),
+        (Err(a), Err(b)) => panic!("nobody won: {a}; {b}"),
+    };
     assert!(matches!(lost, Err(ClaimError::Busy { other, .. }) if other == won));
     assert!(won == id || world.journal.get(&id).await.unwrap().unwrap().state == Approved, "the other may try again later");
 }

@@ -1,0 +1,243 @@
+//! `POST /recommend` and `GET /recommendations/{id}/why`
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json as JsonAnswer;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use bellwether_embeddings::{neighbours, rank};
+use bellwether_model::id::{IncidentId, PlaybookId, RoundId, SignalId};
+use bellwether_model::incident::{Incident, IncidentState};
+use bellwether_model::inventory::Entity;
+use bellwether_model::playbook::Playbook;
+use bellwether_model::recommendation::{Match, Recommendation};
+use bellwether_model::series::Labels;
+use bellwether_model::signal::{Severity, Signal, Subject};
+use bellwether_model::time::Timestamp;
+use bellwether_pipelines::stored::Stored;
+use bellwether_sql::Session;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Services;
+use super::body::Json;
+use super::ledger::{self, text};
+use super::problem::{Kind, Problem};
+use super::wire::{MatchRow, RecommendationRow};
+
+/// Past runs that are looked at for one incident.
+const NEIGHBOURS: usize = 60;
+/// Candidates of an answer when nothing else is asked for, and at most.
+const TOP: (usize, usize) = (3, 20);
+/// Longest text of a payload in characters.
+const LONGEST: usize = 20_000;
+
+/// Names the recommendation that an answer is taken from.
+pub const RECOMMENDATION: HeaderName = HeaderName::from_static("bellwether-recommendation");
+/// Says why an answer is empty.
+pub const ABSTAINED: HeaderName = HeaderName::from_static("bellwether-abstained");
+
+/// What to recommend for: exactly one of `signal_id`, `incident_id` and `payload`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecommendRequest {
+    /// A signal; its incident counts, where it belongs to one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    signal_id: Option<SignalId>,
+    /// An incident.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    incident_id: Option<IncidentId>,
+    /// An incident that the ledger does not know, in words.
+    #[serde(default)]
+    payload: Option<Payload>,
+    /// Most playbooks of the answer; 3 when absent, at most 20.
+    #[serde(default)]
+    top: Option<usize>,
+}
+
+/// An incident that the ledger does not know.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Payload {
+    /// In words alone.
+    Words(String),
+    /// In words, with what is known besides.
+    Described {
+        /// What is wrong, in words.
+        summary: String,
+        /// Metrics or columns that deviate; those that playbooks name and the words hold when absent.
+        #[serde(default)]
+        symptoms: Vec<String>,
+        /// What it is about, as labels: `namespace`, `service`, `node`, `pool`.
+        #[serde(default)]
+        labels: Labels,
+    },
+}
+
+/// A recommended playbook.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Recommended {
+    /// The playbook.
+    #[schema(value_type = String)]
+    playbook_id: PlaybookId,
+    /// Estimated probability, 0 to 1, that it will be effective; at least 0.1.
+    score: f64,
+    /// Why: past incidents, how they ended, what matches.
+    justification: String,
+}
+
+/// Why a recommendation says what it says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Why {
+    /// The recommendation: candidates with evidence, near misses, and playbooks that do not apply.
+    #[schema(value_type = RecommendationRow)]
+    recommendation: Recommendation,
+    /// The past runs that it rests on, most similar first.
+    #[schema(value_type = Vec<MatchRow>)]
+    matches: Vec<Match>,
+}
+
+/// Says which playbooks fit an incident, best first.
+///
+/// The list is empty when nothing fits; the header `bellwether-abstained` says why. The header `bellwether-recommendation` names a
+/// recommendation that `GET /recommendations/{id}/why` explains.
+#[utoipa::path(
+    post, path = "/recommend", tag = "judge",
+    request_body = RecommendRequest,
+    responses((status = 200, body = Vec<Recommended>), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+)]
+pub async fn recommend(State(services): State<Arc<Services>>, Json(request): Json<RecommendRequest>) -> Result<(HeaderMap, JsonAnswer<Vec<Recommended>>), Problem> {
+    let top = request.top.unwrap_or(TOP.0).clamp(1, TOP.1);
+    let session = ledger::session(&services.lake, services.now()).await?;
+    let incident = match (request.signal_id, request.incident_id, request.payload) {
+        (Some(id), None, None) => of_signal_id(&session, &id).await?,
+        (None, Some(id), None) => ledger::incident(&session, id.as_str()).await?,
+        (None, None, Some(payload)) => described(&services, payload)?,
+        _ => return Err(Problem::bad("give exactly one of signal_id, incident_id and payload")),
+    };
+    let Newest { recommendation, is_stored } = newest(&services, &session, &incident).await?;
+    let mut headers = HeaderMap::new();
+    if is_stored && let Ok(id) = HeaderValue::from_str(recommendation.recommendation_id.as_str()) {
+        headers.insert(RECOMMENDATION, id);
+    }
+    if let Some(why) = &recommendation.abstained {
+        let plain: String = why.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+        headers.insert(ABSTAINED, HeaderValue::from_str(&plain).unwrap_or(HeaderValue::from_static("nothing fits")));
+    }
+    let candidates = recommendation.candidates.into_iter().take(top);
+    Ok((headers, JsonAnswer(candidates.map(|c| Recommended { playbook_id: c.playbook_id, score: c.score, justification: c.justification }).collect())))
+}
+
+/// Explains a recommendation of a round: evidence, near misses, and what does not apply.
+#[utoipa::path(
+    get, path = "/recommendations/{id}/why", tag = "judge",
+    params(("id" = String, Path, description = "Its id.")),
+    responses((status = 200, body = Why), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+)]
+pub async fn why(State(services): State<Arc<Services>>, Path(id): Path<String>) -> Result<JsonAnswer<Why>, Problem> {
+    let session = ledger::session(&services.lake, services.now()).await?;
+    let found: Vec<Recommendation> = session.rows(&format!("SELECT * FROM recommendations WHERE recommendation_id = {} ORDER BY recorded_at DESC LIMIT 1", text(&id))).await?;
+    let recommendation = found.into_iter().next().ok_or_else(|| Problem::missing("recommendation", &id).hint("GET /incidents/{id} names the newest of an incident"))?;
+    let (incident, round) = (text(recommendation.incident_id.as_str()), text(recommendation.round_id.as_str()));
+    let matches = format!("SELECT * FROM matches WHERE incident_id = {incident} AND round_id = {round} ORDER BY similarity DESC, run_id");
+    Ok(JsonAnswer(Why { matches: session.rows(&matches).await?, recommendation }))
+}
+
+/// A recommendation, and whether the ledger has it.
+#[derive(Debug)]
+pub struct Newest {
+    /// The recommendation.
+    pub recommendation: Recommendation,
+    /// Whether a round made it; otherwise it was made just now.
+    pub is_stored: bool,
+}
+
+/// The newest recommendation for an incident: a round's, or one made now by the same ranking where no round made one.
+pub async fn newest(services: &Services, session: &Session, incident: &Incident) -> Result<Newest, Problem> {
+    let sql = format!("SELECT * FROM recommendations_current WHERE incident_id = {}", text(incident.incident_id.as_str()));
+    let stored: Vec<Recommendation> = session.rows(&sql).await?;
+    if let Some(recommendation) = stored.into_iter().next() {
+        return Ok(Newest { recommendation, is_stored: true });
+    }
+    let now = services.now();
+    let past = services.remembered.past(&services.embedder, session).await?;
+    let at = rank::Moment { round_id: incident.round_id.clone(), now };
+    let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, NEIGHBOURS, &at).map_err(|e| Problem::of(Kind::Internal, &e))?;
+    let inventory = Stored::open(&services.lake, now).await?.inventory().await?;
+    let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
+    // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.
+    let told = incident.root.is_none() && incident.signals.is_empty();
+    let exclusions = if told { Vec::new() } else { services.governance.exclusions(incident, &inventory) };
+    Ok(Newest { recommendation: rank::rank(incident, &matches, &playbooks, &exclusions, &at, TOP.1), is_stored: false })
+}
+
+/// The incident of a signal; one made of the signal alone where it belongs to none.
+pub async fn of_signal_id(session: &Session, id: &SignalId) -> Result<Incident, Problem> {
+    if let Some(incident) = ledger::incident_of_signal(session, id.as_str()).await? {
+        return Ok(incident);
+    }
+    let signal = ledger::signal(session, id.as_str()).await?;
+    let (symptom, labels) = match &signal.subject {
+        Subject::Series { metric, labels, .. } => (metric.clone(), labels.clone()),
+        Subject::Column { column, .. } => (column.clone(), Labels::new()),
+    };
+    Ok(alone(&signal, symptom, &labels))
+}
+
+fn alone(signal: &Signal, symptom: String, labels: &Labels) -> Incident {
+    Incident {
+        incident_id: Incident::id_of(&signal.signal_id),
+        severity: signal.severity,
+        score: signal.score,
+        signals: vec![signal.signal_id.clone()],
+        symptoms: vec![symptom],
+        ..unknown(signal.hint.clone(), labels, signal.round_id.clone(), signal.opened_at)
+    }
+}
+
+/// An incident that is told of in words.
+fn described(services: &Services, payload: Payload) -> Result<Incident, Problem> {
+    let (summary, mut symptoms, labels) = match payload {
+        Payload::Words(words) => (words, Vec::new(), Labels::new()),
+        Payload::Described { summary, symptoms, labels } => (summary, symptoms, labels),
+    };
+    let summary = summary.trim();
+    if summary.is_empty() || summary.chars().count() > LONGEST {
+        return Err(Problem::bad(format!("a payload has 1 to {LONGEST} characters of text")).at("/payload"));
+    }
+    let summary = services.redactor.text(summary).into_owned();
+    if symptoms.is_empty() {
+        let words: BTreeSet<&str> = summary.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+        let named = services.governance.playbooks().flat_map(|p| &p.playbook.symptoms).filter(|s| words.contains(s.as_str()));
+        symptoms = named.cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    }
+    let now = services.now();
+    let id = IncidentId::of(&["payload", &summary]);
+    Ok(Incident { incident_id: id, symptoms, ..unknown(summary, &labels, RoundId::new("none"), now) })
+}
+
+fn unknown(summary: String, labels: &Labels, round_id: RoundId, at: Timestamp) -> Incident {
+    let entities = Entity::of_labels(labels);
+    Incident {
+        incident_id: IncidentId::new(""),
+        state: IncidentState::Opened,
+        opened_at: at,
+        last_at: at,
+        closed_at: None,
+        severity: Severity::Warning,
+        score: 1.0,
+        title: summary.chars().take(120).collect(),
+        summary,
+        root: entities.first().cloned(),
+        endpoints: entities.iter().filter_map(|e| if let Entity::Endpoint(id) = e { Some(id.clone()) } else { None }).collect(),
+        entities,
+        signals: Vec::new(),
+        symptoms: Vec::new(),
+        preceding_changes: Vec::new(),
+        round_id,
+        recorded_at: at,
+    }
+}
