@@ -39,7 +39,8 @@ pub(crate) fn http(address: SocketAddr, path: &str, body: Option<&str>) -> Optio
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let verb = if body.is_some() { "POST" } else { "GET" };
     let content = body.unwrap_or_default();
-    let head = format!("{verb} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", content.len());
+    let head =
+        format!("{verb} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", content.len());
     stream.write_all(format!("{head}{content}").as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
@@ -90,7 +91,10 @@ impl Prometheus {
         if let Some(target) = target {
             // Without the labels that scraping adds, what is scraped carries on the series of the history.
             let relabel = "metric_relabel_configs: [{action: labeldrop, regex: instance|job}]";
-            let _ = writeln!(config, "scrape_configs: [{{job_name: fleet, honor_labels: true, static_configs: [{{targets: ['{target}']}}], {relabel}}}]");
+            let _ = writeln!(
+                config,
+                "scrape_configs: [{{job_name: fleet, honor_labels: true, static_configs: [{{targets: ['{target}']}}], {relabel}}}]"
+            );
         }
         fs::write(path.join("prometheus.yml"), config).expect("the temporary folder is writable");
         let address = free_address();
@@ -113,7 +117,8 @@ impl Prometheus {
     }
     /// The values of an instant query, in Prometheus' order.
     pub(crate) fn values(&self, query: &str) -> Vec<f64> {
-        let encoded: String = query.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+        let encoded: String =
+            query.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
         let (status, body) = http(self.address, &format!("/api/v1/query?query={encoded}"), None).expect("Prometheus answers");
         assert_eq!(status, 200, "{body}");
         let answer: serde_json::Value = serde_json::from_str(&body).expect("Prometheus answers in JSON");
@@ -149,7 +154,10 @@ impl Postgres {
         run("initdb", server.program("initdb").arg("-D").arg(data.join("data")).args(["-A", "trust", "-U", "postgres", "--no-sync"]));
         let options = format!("-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off", server.address.port(), data.display());
         let log = data.join("log");
-        run("pg_ctl", server.program("pg_ctl").arg("-D").arg(data.join("data")).args(["-w", "-l"]).arg(log).args(["-o", &options, "start"]));
+        run(
+            "pg_ctl",
+            server.program("pg_ctl").arg("-D").arg(data.join("data")).args(["-w", "-l"]).arg(log).args(["-o", &options, "start"]),
+        );
         server
     }
     /// Its connection address.
@@ -208,7 +216,8 @@ pub(crate) fn run(name: &str, command: &mut Command) -> String {
     // Its output goes to files: a server that it starts would keep a pipe open.
     let (mut out, mut err) = (tempfile::tempfile().expect("a temporary file"), tempfile::tempfile().expect("a temporary file"));
     let copy = |file: &fs::File| Stdio::from(file.try_clone().expect("a file has another handle"));
-    let status = command.stdin(Stdio::null()).stdout(copy(&out)).stderr(copy(&err)).status().unwrap_or_else(|e| panic!("{name}: {e}; {MISSING}"));
+    let status =
+        command.stdin(Stdio::null()).stdout(copy(&out)).stderr(copy(&err)).status().unwrap_or_else(|e| panic!("{name}: {e}; {MISSING}"));
     let read = |file: &mut fs::File| {
         use std::io::Seek as _;
         let mut text = String::new();

@@ -99,7 +99,13 @@ fn killed_at_write(nth: u32, lands: bool) {
     });
     world.desk.run("ingest").expect(0);
     for _ in 0..40 {
-        let mut child = world.desk.command(&["round", "--no-ingest"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("the binary starts");
+        let mut child = world
+            .desk
+            .command(&["round", "--no-ingest"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary starts");
         victim.store(child.id(), Ordering::SeqCst);
         child.wait().expect("the binary ends");
         if dead.load(Ordering::SeqCst) {

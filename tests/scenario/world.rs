@@ -21,8 +21,12 @@ use crate::servers::{OpenMetrics, Postgres, Prometheus, Served, kubernetes, wait
 /// The endpoints, all in the namespace `ml`, by name.
 pub(crate) const SERVICES: [&str; 4] = ["fraud", "iris", "rank", "wine"];
 /// The metrics of each: its name, and its level on a good day and under overload.
-const METRICS: [(&str, &str, f64, f64); 4] =
-    [("latency_p95", "seconds", 0.12, 0.9), ("queue_depth", "number", 2.0, 45.0), ("request_rate", "per_second", 50.0, 140.0), ("error_ratio", "ratio", 0.002, 0.004)];
+const METRICS: [(&str, &str, f64, f64); 4] = [
+    ("latency_p95", "seconds", 0.12, 0.9),
+    ("queue_depth", "number", 2.0, 45.0),
+    ("request_rate", "per_second", 50.0, 140.0),
+    ("error_ratio", "ratio", 0.002, 0.004),
+];
 /// Seconds between the samples of the history.
 const EVERY: i64 = 300;
 
@@ -62,7 +66,8 @@ impl World {
 
         let perverse = Arc::new(AtomicBool::new(false));
         let (scraped, worse) = (api.clone(), perverse.clone());
-        let metrics = Served::start(Router::new().route("/metrics", get(move || async move { exposition(&scraped, worse.load(Ordering::Relaxed)) })));
+        let metrics =
+            Served::start(Router::new().route("/metrics", get(move || async move { exposition(&scraped, worse.load(Ordering::Relaxed)) })));
         let cluster = Served::start(kubernetes(&api));
         let prometheus = Prometheus::start(history(until), Some(metrics.address()));
         let postgres = Postgres::start();
@@ -153,7 +158,11 @@ fn history(until: i64) -> OpenMetrics {
                 let at = until - (steps - step) * EVERY;
                 let overloaded = *service == "iris" && at > until - 3_600;
                 let level = if overloaded { *bad } else { *good };
-                text.sample(&format!("{metric}{{namespace=\"ml\",service=\"{service}\"}}"), level * (1.0 + 0.1 * noise(m * 10 + s, step)), at);
+                text.sample(
+                    &format!("{metric}{{namespace=\"ml\",service=\"{service}\"}}"),
+                    level * (1.0 + 0.1 * noise(m * 10 + s, step)),
+                    at,
+                );
             }
         }
     }
@@ -218,7 +227,10 @@ const PLAYBOOKS: [(&str, &str); 5] = [
          actions: [{verb: scale_endpoint, add_min: 1, add_max: 9}]\n",
     ),
     ("restart-service", "description: Asks for a restart.\nactions: [{verb: advise, text: Restart it.}]\n"),
-    ("ask-data-owner", "description: A column of the features drifted. Asks its owner.\nactions: [{verb: advise, text: Ask the owner of the data.}]\n"),
+    (
+        "ask-data-owner",
+        "description: A column of the features drifted. Asks its owner.\nactions: [{verb: advise, text: Ask the owner of the data.}]\n",
+    ),
     ("delete-deployment", "description: Exists to be refused.\nactions: [{verb: delete_deployment}]\n"),
 ];
 
@@ -256,7 +268,10 @@ const CHECKS: &str = "latency_p95:
 fn write_files(desk: &Desk) {
     let mut rules = "rules:\n".to_owned();
     for (metric, unit, _, _) in METRICS {
-        let _ = writeln!(rules, "  - name: {metric}\n    expr: {metric}\n    step: 5m\n    unit: {unit}\n    labels: {{keep: [namespace, service]}}\n    detect: [{{method: zscore, watch: up, min_ratio: 50%}}]");
+        let _ = writeln!(
+            rules,
+            "  - name: {metric}\n    expr: {metric}\n    step: 5m\n    unit: {unit}\n    labels: {{keep: [namespace, service]}}\n    detect: [{{method: zscore, watch: up, min_ratio: 50%}}]"
+        );
     }
     desk.write("rules.yaml", &rules);
     desk.write("checks.yaml", CHECKS);
@@ -267,7 +282,8 @@ fn write_files(desk: &Desk) {
 }
 
 fn config(prometheus: &str, dsn: &str) -> String {
-    let pins: Vec<String> = PLAYBOOKS.iter().map(|(id, rest)| format!("{id}: {}", Digest::of_bytes(playbook(id, rest).as_bytes()))).collect();
+    let pins: Vec<String> =
+        PLAYBOOKS.iter().map(|(id, rest)| format!("{id}: {}", Digest::of_bytes(playbook(id, rest).as_bytes()))).collect();
     format!(
         "version: 1
 prometheus: {{url: '{prometheus}', rules: [rules.yaml]}}
