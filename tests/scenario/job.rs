@@ -37,7 +37,7 @@ fn an_overload_is_one_incident_that_scaling_out_ends() {
     let told = desk.sql(STORY);
     assert_eq!(told.len(), 1, "one query tells the story: {told:#?}");
     assert_eq!(told[0]["playbook_id"], "scale-out");
-    assert_eq!(told[0]["effect"], "resolved", "{:#?}", told[0]);
+    assert_eq!(told[0]["effect"], "effective", "{:#?}", told[0]);
 }
 
 /// Signal → incident → recommendation → decision → execution → outcome → endpoint.
