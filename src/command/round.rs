@@ -43,10 +43,11 @@ pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), 
         bar.clear();
         account.ingest = Some(ingest::account(&summary));
     }
-    let before = session(&cycle.lake, None).await?;
     if !args.dry_run {
-        refuse_the_past(last_judged(&before).await.map_err(|e| sql_failure(&e))?, as_of)?;
+        let newest = session(&cycle.lake, None).await?;
+        refuse_the_past(last_judged(&newest).await.map_err(|e| sql_failure(&e))?, as_of)?;
     }
+    let before = session(&cycle.lake, Some(as_of)).await?;
     let known = before.evidence().await.map_err(|e| sql_failure(&e))?;
     let judged = cycle.judge(as_of, now, !args.dry_run).await?;
     let open = open_after(known.open_incidents, &judged);
