@@ -9,6 +9,7 @@ pub mod lake;
 pub mod lineage;
 pub mod report;
 pub mod round;
+pub mod serve;
 pub mod signals;
 pub mod sql;
 pub mod token;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
         Command::Report(args) => report::run(&load()?, &args, output).await,
         Command::Round(args) => round::run(load()?, args, output).await,
+        Command::Serve(args) => serve::run(load()?, &args).await,
         Command::Signals(args) => signals::run(&load()?, &args, output).await,
         Command::Sql(args) => sql::run(&load()?, args, output).await,
         Command::Token(args) => token::run(&load()?, args),
