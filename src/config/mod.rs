@@ -22,6 +22,8 @@ use bellwether_pipelines::schedule::Job;
 use serde::{Deserialize, Serialize};
 
 pub use load::load;
+#[cfg(test)]
+pub use load::read;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::chart::{Band, Chart, Mark, MarkKind, Point};
 use super::data::{AgainstLabels, Attempt, AuditStanding, CostLine, Fleet, IncidentCard, NextCommand, PastRun, ReportData};
 
-pub(super) fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -31,7 +31,7 @@ fn round() -> RoundId {
     RoundId::of(&["fixture"])
 }
 
-pub(super) fn label(subject: &str, label: LabelKind) -> Label {
+pub(crate) fn label(subject: &str, label: LabelKind) -> Label {
     Label {
         subject_id: subject.into(),
         label,
@@ -42,7 +42,7 @@ pub(super) fn label(subject: &str, label: LabelKind) -> Label {
 }
 
 /// The whole report: four incidents, two open.
-pub(super) fn fleet() -> ReportData {
+pub(crate) fn fleet() -> ReportData {
     let as_of = at("2026-11-21T11:40:00Z");
     ReportData {
         title: "recsys-prod".into(),
@@ -93,7 +93,7 @@ fn noise(i: i64) -> f64 {
 }
 
 /// Five-minute samples with a daily rhythm; `shift` is added to what is measured and not to what is expected.
-pub(super) fn points(range: TimeRange, level: f64, swing: f64, spread: f64, shift: impl Fn(Timestamp) -> f64) -> Vec<Point> {
+pub(crate) fn points(range: TimeRange, level: f64, swing: f64, spread: f64, shift: impl Fn(Timestamp) -> f64) -> Vec<Point> {
     let step = Span::from_mins(5);
     let n = range.length().micros() / step.micros();
     (0..n)
@@ -785,11 +785,11 @@ fn upstream_drift() -> IncidentCard {
 }
 
 /// The fixture's first chart with other points.
-pub(super) fn chart_of(points: Vec<Point>) -> Chart {
+pub(crate) fn chart_of(points: Vec<Point>) -> Chart {
     Chart { points, ..fleet().incidents.remove(0).charts.remove(0) }
 }
 
 /// The id of the fixture's first incident.
-pub(super) fn first_id() -> IncidentId {
+pub(crate) fn first_id() -> IncidentId {
     "inc-canary".into()
 }

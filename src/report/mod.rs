@@ -21,6 +21,6 @@ pub(crate) mod text;
 mod words;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod xml;
