@@ -195,7 +195,7 @@ impl Cycle {
             let summaries = self.summaries(now).await?;
             acting.assess(&summaries, now).await.map_err(|e| Failure::of(Kind::Upstream, &e))?
         };
-        relay(&self.journal, &self.lake).await.map_err(|e| Failure::of(Kind::Upstream, &e))?;
+        relay(&self.journal, &self.lake, now).await.map_err(|e| Failure::of(Kind::Upstream, &e))?;
         Ok((acted, outcomes))
     }
 

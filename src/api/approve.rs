@@ -106,8 +106,7 @@ pub async fn say(journal: &Journal, redactor: &Redactor, principal: &Principal, 
 
 /// The execution of a plan.
 async fn find(journal: &Journal, plan: &PlanId) -> Result<Record, Problem> {
-    let found = journal.list(i64::MAX).await?.into_iter().find(|r| r.plan.plan_id == *plan);
-    found.ok_or_else(|| Problem::missing("plan", plan.as_str()).hint("GET /executions lists the plans that are in the journal"))
+    journal.of_plan(plan).await?.ok_or_else(|| Problem::missing("plan", plan.as_str()).hint("GET /executions lists the plans that are in the journal"))
 }
 
 fn not_waiting(record: &Record) -> Problem {

@@ -24,7 +24,7 @@ impl Meter {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| register(&registry, IntCounterVec::new(Opts::new(name, help), labels));
         let requests = counter("bellwether_http_requests_total", "Requests answered.", &["route", "method", "status"]);
-        let job_runs = counter("bellwether_job_runs_total", "Runs of jobs by result: done, failed, timed_out, lost.", &["job", "result"]);
+        let job_runs = counter("bellwether_job_runs_total", "Runs of jobs by result: done, failed, stopped.", &["job", "result"]);
         let buckets = vec![0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0];
         let opts = HistogramOpts::new("bellwether_http_request_seconds", "Time to answer a request.").buckets(buckets);
         let request_seconds = register(&registry, HistogramVec::new(opts, &["route"]));
@@ -42,7 +42,7 @@ impl Meter {
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 
-    /// A job ended: `done`, `failed`, `timed_out` or `lost` to another process.
+    /// A job ended: `done`, `failed`, or `stopped` after its time limit.
     pub fn job(&self, job: &str, result: &str, took: Duration, now: Timestamp) {
         self.job_runs.with_label_values(&[job, result]).inc();
         self.job_seconds.with_label_values(&[job]).inc_by(took.as_secs_f64());

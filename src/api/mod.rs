@@ -150,13 +150,12 @@ impl Services {
     }
 }
 
-/// Serves the API at this address, or the configured one, and runs the jobs, until the process is told to stop. Requests and jobs that are
+/// Serves the API at this address and runs the jobs, until the process is told to stop. Requests and jobs that are
 /// under way end first.
 ///
 /// # Errors
 /// The address may not be served or is taken, or something that the configuration names cannot be opened.
-pub async fn serve(config: &Config, listen: Option<SocketAddr>, runner: Runner) -> Result<(), Failure> {
-    let address = listen.unwrap_or(config.serve.listen);
+pub async fn serve(config: &Config, address: SocketAddr, runner: Runner) -> Result<(), Failure> {
     permit(address, config.serve.behind_tls)?;
     let services = Arc::new(Services::open(config, address).await?);
     let listener = TcpListener::bind(address).await.map_err(|e| {

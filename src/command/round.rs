@@ -8,6 +8,7 @@ use bellwether_model::id::{IncidentId, RoundId};
 use bellwether_model::incident::Incident;
 use bellwether_model::signal::Severity;
 use bellwether_model::time::Timestamp;
+use bellwether_pipelines::ingest::Progress;
 use bellwether_pipelines::notify::{Courier, NotifySettings};
 use bellwether_pipelines::round::{Judged, last_judged};
 use serde_json::json;
@@ -31,6 +32,25 @@ pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), 
     if let Some(id) = &args.replay {
         return replay(&cycle, id, output).await;
     }
+    let bar = Bar::new();
+    let (account, open) = turn(&mut cycle, &args, &|p| bar.show(p)).await?;
+    bar.clear();
+    output::print(output, &account, || account.text())?;
+    end(&account, &open, args.fail_on)
+}
+
+/// One whole round without a word: what the scheduler of `serve` does.
+///
+/// # Errors
+/// What `bellwether round` fails with: also a source or receiver that failed, after everything else was done.
+pub async fn once(cycle: &mut Cycle) -> Result<(), Failure> {
+    let args = RoundArgs { as_of: None, dry_run: false, replay: None, no_ingest: false, fail_on: None };
+    let (account, open) = turn(cycle, &args, &|_| {}).await?;
+    end(&account, &open, None)
+}
+
+/// One round as the arguments want it: the account, and the incidents that are open after it.
+async fn turn(cycle: &mut Cycle, args: &RoundArgs, progress: &(dyn Fn(Progress) + Sync)) -> Result<(Account, BTreeMap<IncidentId, Incident>), Failure> {
     let now = clock::now();
     let as_of = args.as_of.unwrap_or(now);
     if as_of > now {
@@ -38,9 +58,7 @@ pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), 
     }
     let mut account = Account::of(args.dry_run, cycle.config.act.mode);
     if args.as_of.is_none() && !args.no_ingest {
-        let bar = Bar::new();
-        let summary = cycle.ingest(now, None, &|p| bar.show(p)).await;
-        bar.clear();
+        let summary = cycle.ingest(now, None, progress).await;
         account.ingest = Some(ingest::account(&summary));
     }
     if !args.dry_run {
@@ -54,14 +72,13 @@ pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), 
     account.judged(&judged, &open);
     if !args.dry_run && args.as_of.is_none() {
         cycle.suggest(&judged, now).await?;
-        carry_on(&cycle, &mut account).await?;
+        carry_on(cycle, &mut account).await?;
         if let Some(settings) = cycle.config.notify.clone() {
             account.notify_errors = notify(settings, &open, &judged).await?;
         }
     }
     account.finish(&cycle.journal).await?;
-    output::print(output, &account, || account.text())?;
-    end(&account, &open, args.fail_on)
+    Ok((account, open))
 }
 
 /// A time before the last round cannot be judged again: what was concluded since would be contradicted.

@@ -10,7 +10,7 @@ use bellwether_executor::journal::inbox::InboxItem;
 use bellwether_lake::tables::{COLUMN_PROFILES, LINEAGE_EVENTS, RUN_IO, TableDef};
 use bellwether_model::dataset::{ColumnProfile, LineageEvent, RunIo};
 use bellwether_model::reject::Reject;
-use bellwether_model::time::TimeRange;
+use bellwether_model::time::{Span, TimeRange};
 
 use super::{Ingest, Progress, SourceError, SourceSummary};
 use crate::openlineage::{self, Parsed};
@@ -18,6 +18,8 @@ use crate::stored::Stored;
 
 /// Most waiting events that are taken in one go.
 const BATCH: i64 = 5_000;
+/// The journal's lease that keeps draining to one process at a time, and its length: longer than any drain takes.
+const LEASE: (&str, Span) = ("inbox", Span::from_mins(5));
 
 pub(super) async fn files(ingest: Ingest<'_>, paths: &[PathBuf]) -> SourceSummary {
     let mut summary = SourceSummary::of("lineage files");
@@ -44,21 +46,30 @@ async fn file(ingest: Ingest<'_>, path: &Path, summary: &mut SourceSummary) -> R
     ingest.append_rejects(&mut known_rejects, &source, events.rejects, summary).await
 }
 
-/// Moves the events that wait in the journal's inbox into the ledger, in one commit a table.
+/// Moves the events that wait in the journal's inbox into the ledger, in one commit a table. Does nothing while another process does it.
 ///
 /// *Guarantees:* an event leaves the inbox only after its rows are stored; one that came twice is stored once.
 pub async fn drain_inbox(ingest: Ingest<'_>, journal: &Journal) -> SourceSummary {
     let mut summary = SourceSummary::of("inbox");
-    loop {
-        match drain_once(ingest, journal, &mut summary).await {
-            Ok(0) => return summary,
-            Ok(_) => {}
-            Err(error) => {
-                summary.errors.push(error);
-                return summary;
-            }
-        }
+    if let Err(error) = drain_alone(ingest, journal, &mut summary).await {
+        summary.errors.push(error);
     }
+    summary
+}
+
+async fn drain_alone(ingest: Ingest<'_>, journal: &Journal, summary: &mut SourceSummary) -> Result<(), SourceError> {
+    if journal.waiting(1).await?.is_empty() {
+        return Ok(());
+    }
+    let Some(lease) = journal.lease(LEASE.0, journal.session(), LEASE.1, ingest.now).await? else { return Ok(()) };
+    let drained = drain_all(ingest, journal, summary).await;
+    journal.release(&lease).await?;
+    drained
+}
+
+async fn drain_all(ingest: Ingest<'_>, journal: &Journal, summary: &mut SourceSummary) -> Result<(), SourceError> {
+    while drain_once(ingest, journal, summary).await? > 0 {}
+    Ok(())
 }
 
 async fn drain_once(ingest: Ingest<'_>, journal: &Journal, summary: &mut SourceSummary) -> Result<usize, SourceError> {
