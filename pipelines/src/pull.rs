@@ -53,11 +53,13 @@ pub struct Pulled {
 /// result is in the order of the rules, whatever came first.
 pub async fn pull(client: &Prometheus, asks: &[Ask<'_>], until: Timestamp, now: Timestamp, concurrency: usize) -> Pulled {
     let until = until.min(now);
-    let answers: Vec<(&Ask<'_>, Result<RangeAnswer, PrometheusError>)> = futures::stream::iter(asks)
-        .map(|ask| async move { (ask, client.query_range(&ask.rule.expr, ask.since, until, ask.rule.step).await) })
-        .buffered(concurrency.max(1))
-        .collect()
-        .await;
+    // Not a closure in the stream: the compiler could not tell then that the whole may move between threads.
+    let mut asked = Vec::with_capacity(asks.len());
+    for ask in asks {
+        asked.push(async move { (ask, client.query_range(&ask.rule.expr, ask.since, until, ask.rule.step).await) });
+    }
+    let answers: Vec<(&Ask<'_>, Result<RangeAnswer, PrometheusError>)> =
+        futures::stream::iter(asked).buffered(concurrency.max(1)).collect().await;
     let mut pulled = Pulled::default();
     let mut taken = HashSet::new();
     for (ask, answer) in answers {

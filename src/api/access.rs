@@ -52,7 +52,12 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
     };
     let principal = who(request.headers(), &guard)?;
     if !roles.iter().any(|role| principal.has(role)) {
-        let detail = format!("{} has {}, and this takes {}", principal.actor, listed(principal.roles.iter().map(String::as_str)), listed(roles.iter().copied()));
+        let detail = format!(
+            "{} has {}, and this takes {}",
+            principal.actor,
+            listed(principal.roles.iter().map(String::as_str)),
+            listed(roles.iter().copied())
+        );
         return Err(Problem::new(Kind::MissingRole, detail));
     }
     request.extensions_mut().insert(principal);
@@ -60,7 +65,9 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
 }
 
 fn who(headers: &HeaderMap, guard: &Guard) -> Result<Principal, Problem> {
-    let unauthorized = |detail: &str| Problem::new(Kind::Unauthorized, detail).hint("send `Authorization: Bearer TOKEN`; `bellwether token issue` makes a token");
+    let unauthorized = |detail: &str| {
+        Problem::new(Kind::Unauthorized, detail).hint("send `Authorization: Bearer TOKEN`; `bellwether token issue` makes a token")
+    };
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(unauthorized("there must be one Authorization header")) };
     let token = value.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

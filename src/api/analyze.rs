@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Json;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 
 /// The span that is looked at when nothing else is asked for.
 const LOOKBACK: Span = Span::from_hours(6);
@@ -109,12 +109,13 @@ pub struct AnalyzeAnswer {
 #[utoipa::path(
     post, path = "/analyze", tag = "judge",
     request_body = AnalyzeRequest,
-    responses((status = 200, body = AnalyzeAnswer), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = AnalyzeAnswer), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn ask(State(services): State<Arc<Services>>, Json(request): Json<AnalyzeRequest>) -> Result<axum::Json<AnalyzeAnswer>, Problem> {
     let question = question(&request, &services.rules)?;
     let Some(prometheus) = &services.prometheus else {
-        return Err(Problem::new(Kind::Unavailable, "no Prometheus is configured").hint("set `prometheus: {url: http://HOST:9090}` in the configuration"));
+        return Err(Problem::new(Kind::Unavailable, "no Prometheus is configured")
+            .hint("set `prometheus: {url: http://HOST:9090}` in the configuration"));
     };
     let now = services.now();
     let answer = prometheus.query_range(&question.expr, now - question.lookback, now, question.step).await?;
@@ -135,7 +136,9 @@ struct Question {
 
 fn question(request: &AnalyzeRequest, known: &[MetricRule]) -> Result<Question, Problem> {
     let query = match (&request.prom_query, &request.query) {
-        (Some(a), Some(b)) if a != b => return Err(Problem::bad("prom_query and query are two names of one thing, and they differ").at("/query")),
+        (Some(a), Some(b)) if a != b => {
+            return Err(Problem::bad("prom_query and query are two names of one thing, and they differ").at("/query"));
+        }
         (Some(query), _) | (None, Some(query)) => query.trim(),
         (None, None) => return Err(Problem::bad("there is no prom_query").at("/prom_query")),
     };
@@ -179,7 +182,12 @@ fn judge(question: &Question, answer: RangeAnswer, wanted: &Labels) -> AnalyzeAn
             None => found.labels,
         };
         if wanted.iter().all(|(name, value)| labels.get(name) == Some(value)) {
-            let name = question.metric.as_ref().map(|m| m.name.clone()).or_else(|| labels.get("__name__").cloned()).unwrap_or_else(|| shortened(&question.expr));
+            let name = question
+                .metric
+                .as_ref()
+                .map(|m| m.name.clone())
+                .or_else(|| labels.get("__name__").cloned())
+                .unwrap_or_else(|| shortened(&question.expr));
             window.push(Series::new(name, labels), &found.ts, &found.values);
         }
     }

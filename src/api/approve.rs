@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::Services;
 use super::body::Json;
 use super::executions::Standing;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 use crate::auth::{APPROVER, Principal};
 
 /// How long an approval counts.
@@ -60,12 +60,16 @@ pub struct ApproveAnswer {
     request_body = ApproveRequest,
     responses(
         (status = 200, body = ApproveAnswer),
-        (status = 404, description = "There is no such plan in the journal.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The digest is another plan's, or the plan is past approval.", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such plan in the journal.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The digest is another plan's, or the plan is past approval.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
-pub async fn approve(State(services): State<Arc<Services>>, Extension(principal): Extension<Principal>, Json(request): Json<ApproveRequest>) -> Result<axum::Json<ApproveAnswer>, Problem> {
+pub async fn approve(
+    State(services): State<Arc<Services>>,
+    Extension(principal): Extension<Principal>,
+    Json(request): Json<ApproveRequest>,
+) -> Result<axum::Json<ApproveAnswer>, Problem> {
     let record = say(&services.journal, &services.redactor, &principal, request, services.now()).await?;
     services.wake.notify_one();
     let expires_at = record.approval.as_ref().map_or(services.now(), |a| a.expires_at);
@@ -76,7 +80,13 @@ pub async fn approve(State(services): State<Arc<Services>>, Extension(principal)
 ///
 /// # Errors
 /// There is no such plan; the digest is another; the plan is not waiting for approval; or the journal cannot be written.
-pub async fn say(journal: &Journal, redactor: &Redactor, principal: &Principal, request: ApproveRequest, now: Timestamp) -> Result<Record, Problem> {
+pub async fn say(
+    journal: &Journal,
+    redactor: &Redactor,
+    principal: &Principal,
+    request: ApproveRequest,
+    now: Timestamp,
+) -> Result<Record, Problem> {
     let record = find(journal, &request.plan_id).await?;
     if record.plan.digest != request.plan_digest {
         let detail = format!("plan {} has the digest {}, not {}", request.plan_id, record.plan.digest, request.plan_digest);
@@ -106,12 +116,21 @@ pub async fn say(journal: &Journal, redactor: &Redactor, principal: &Principal, 
 
 /// The execution of a plan.
 async fn find(journal: &Journal, plan: &PlanId) -> Result<Record, Problem> {
-    journal.of_plan(plan).await?.ok_or_else(|| Problem::missing("plan", plan.as_str()).hint("GET /executions lists the plans that are in the journal"))
+    journal
+        .of_plan(plan)
+        .await?
+        .ok_or_else(|| Problem::missing("plan", plan.as_str()).hint("GET /executions lists the plans that are in the journal"))
 }
 
 fn not_waiting(record: &Record) -> Problem {
     let id: &ExecutionId = &record.execution_id;
-    let problem = Problem::new(Kind::Conflict, format!("execution {id} of this plan is {}, and only a plan that was tried out and waits can be approved or rejected", record.state));
+    let problem = Problem::new(
+        Kind::Conflict,
+        format!(
+            "execution {id} of this plan is {}, and only a plan that was tried out and waits can be approved or rejected",
+            record.state
+        ),
+    );
     match record.state {
         ExecutionState::Suggested => problem.hint("it has not been tried out on the cluster yet; see `act.mode` in the configuration"),
         _ => problem,

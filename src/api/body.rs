@@ -57,7 +57,9 @@ async fn read(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    let sent = tokio::time::timeout(ARRIVAL, collect(body, limit)).await.map_err(|_| Problem::new(Kind::SlowBody, format!("a body must arrive within {} s", ARRIVAL.as_secs())))??;
+    let sent = tokio::time::timeout(ARRIVAL, collect(body, limit))
+        .await
+        .map_err(|_| Problem::new(Kind::SlowBody, format!("a body must arrive within {} s", ARRIVAL.as_secs())))??;
     if !packed {
         return Ok(sent.into());
     }
@@ -82,14 +84,18 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
         (None, _) => Ok(false),
         (Some(one), None) if one == b"identity" || one.is_empty() => Ok(false),
         (Some(one), None) if one == b"gzip" || one == b"x-gzip" => Ok(true),
-        _ => Err(Problem::new(Kind::UnsupportedEncoding, "a body may be plain or gzip, once").hint("send it with `Content-Encoding: gzip`, or without")),
+        _ => Err(Problem::new(Kind::UnsupportedEncoding, "a body may be plain or gzip, once")
+            .hint("send it with `Content-Encoding: gzip`, or without")),
     }
 }
 
 fn unpack(sent: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     let mut unpacked = Vec::new();
     // One byte more than the limit tells a body of just the limit from a larger one.
-    MultiGzDecoder::new(sent).take(limit as u64 + 1).read_to_end(&mut unpacked).map_err(|e| Problem::bad(format!("the body is not gzip: {e}")))?;
+    MultiGzDecoder::new(sent)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|e| Problem::bad(format!("the body is not gzip: {e}")))?;
     if unpacked.len() > limit { Err(too_large(limit)) } else { Ok(unpacked) }
 }
 
@@ -139,7 +145,9 @@ impl Params {
     pub fn finish(self, known: &str) -> Result<(), Problem> {
         match self.0.into_keys().next() {
             None => Ok(()),
-            Some(unknown) => Err(Problem::bad(format!("there is no parameter {unknown:?} here")).hint(format!("the parameters are {known}"))),
+            Some(unknown) => {
+                Err(Problem::bad(format!("there is no parameter {unknown:?} here")).hint(format!("the parameters are {known}")))
+            }
         }
     }
 }

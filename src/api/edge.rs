@@ -30,7 +30,9 @@ pub async fn edge(State(meter): State<Arc<Meter>>, request: Request, next: Next)
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             tracing::error!(request = ?id, %route, panic = panic_words(panic.as_ref()), "a handler panicked; this is a bug, please report it");
-            Problem::new(Kind::Internal, "this request met a bug of this program").hint("please report it with the request's id").into_response()
+            Problem::new(Kind::Internal, "this request met a bug of this program")
+                .hint("please report it with the request's id")
+                .into_response()
         }
         Err(_) => Problem::new(Kind::Timeout, format!("no answer within {} s", LONGEST.as_secs())).into_response(),
     };

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Params;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::wire::{ApprovalRow, DecisionRow, ExecutionRow, OutcomeRow, PlanRow};
 
 /// Executions of a list at most.
@@ -114,12 +114,20 @@ pub struct ExecutionStory {
         ("incident_id" = Option<String>, Query, description = "Only those for this incident."),
         ("limit" = Option<usize>, Query, description = "At most so many, 1 to 500; 100 when absent."),
     ),
-    responses((status = 200, body = ExecutionList), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = ExecutionList), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn list(State(services): State<Arc<Services>>, mut params: Params) -> Result<Json<ExecutionList>, Problem> {
-    let open = params.one("state", |word| if word == "open" { Ok(None) } else { word.parse().map(Some).map_err(|e: bellwether_model::execution::ParseStateError| e.to_string()) })?;
+    let open = params.one("state", |word| {
+        if word == "open" {
+            Ok(None)
+        } else {
+            word.parse().map(Some).map_err(|e: bellwether_model::execution::ParseStateError| e.to_string())
+        }
+    })?;
     let incident = params.one("incident_id", |id| Ok(IncidentId::new(id)))?;
-    let limit = params.one("limit", |n| n.parse().ok().filter(|n| (1..=MOST).contains(n)).ok_or_else(|| format!("{n:?} is not a number from 1 to {MOST}")))?;
+    let limit = params.one("limit", |n| {
+        n.parse().ok().filter(|n| (1..=MOST).contains(n)).ok_or_else(|| format!("{n:?} is not a number from 1 to {MOST}"))
+    })?;
     params.finish("state, incident_id and limit")?;
     let is_wanted = |record: &&Record| {
         let state = open.is_none_or(|wanted| wanted.map_or(!record.state.is_terminal(), |state: ExecutionState| record.state == state));
@@ -134,12 +142,20 @@ pub async fn list(State(services): State<Arc<Services>>, mut params: Params) -> 
 #[utoipa::path(
     get, path = "/executions/{id}", tag = "act",
     params(("id" = String, Path, description = "Its id.")),
-    responses((status = 200, body = ExecutionStory), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = ExecutionStory), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn show(State(services): State<Arc<Services>>, Path(id): Path<String>) -> Result<Json<ExecutionStory>, Problem> {
     let id = ExecutionId::new(id);
     let record = services.journal.get(&id).await?.ok_or_else(|| Problem::missing("execution", id.as_str()))?;
     let (transitions, outcome) = (services.journal.transitions(&id).await?, services.journal.outcome(&id).await?);
     let execution = Standing::of(&record);
-    Ok(Json(ExecutionStory { execution, plan: record.plan, decision: record.decision, dry_run: record.dry_run, approval: record.approval, transitions, outcome }))
+    Ok(Json(ExecutionStory {
+        execution,
+        plan: record.plan,
+        decision: record.decision,
+        dry_run: record.dry_run,
+        approval: record.approval,
+        transitions,
+        outcome,
+    }))
 }

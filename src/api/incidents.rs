@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::Services;
 use super::body::Params;
 use super::ledger::{self, PageQuery, text};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::wire::{ApprovalRow, DecisionRow, ExecutionRow, IncidentRow, LabelRow, OutcomeRow, PlanRow, RecommendationRow, SignalRow};
 
 /// A page of incidents.
@@ -74,7 +74,7 @@ pub struct IncidentStory {
         ("limit" = Option<usize>, Query, description = "Most incidents of a page, 1 to 1,000; 100 when absent."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
     ),
-    responses((status = 200, body = IncidentPage), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = IncidentPage), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn list(State(services): State<Arc<Services>>, mut params: Params) -> Result<Json<IncidentPage>, Problem> {
     let query = PageQuery::read(&mut params, "incident_id")?;
@@ -90,17 +90,21 @@ pub async fn list(State(services): State<Arc<Services>>, mut params: Params) -> 
 #[utoipa::path(
     get, path = "/incidents/{id}", tag = "judge",
     params(("id" = String, Path, description = "Its id.")),
-    responses((status = 200, body = IncidentStory), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = IncidentStory), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn show(State(services): State<Arc<Services>>, Path(id): Path<String>) -> Result<Json<IncidentStory>, Problem> {
     let session = ledger::session(&services.lake, services.now()).await?;
     let incident = ledger::incident(&session, &id).await?;
     let id = text(&id);
-    let signals = format!("SELECT s.* FROM signals_current s JOIN incident_signals i ON i.signal_id = s.signal_id WHERE i.incident_id = {id} ORDER BY s.opened_at, s.signal_id");
+    let signals = format!(
+        "SELECT s.* FROM signals_current s JOIN incident_signals i ON i.signal_id = s.signal_id WHERE i.incident_id = {id} ORDER BY s.opened_at, s.signal_id"
+    );
     let recommendation = format!("SELECT * FROM recommendations_current WHERE incident_id = {id}");
     let plans = format!("SELECT * FROM plans_current WHERE incident_id = {id} ORDER BY recorded_at DESC, plan_id");
     let of_plans = |table: &str| {
-        format!("SELECT t.* FROM {table} t JOIN plans_current p ON p.plan_id = t.plan_id WHERE p.incident_id = {id} ORDER BY t.recorded_at, t.plan_id")
+        format!(
+            "SELECT t.* FROM {table} t JOIN plans_current p ON p.plan_id = t.plan_id WHERE p.incident_id = {id} ORDER BY t.recorded_at, t.plan_id"
+        )
     };
     let executions = format!("SELECT * FROM executions WHERE incident_id = {id} ORDER BY recorded_at, execution_id, sequence");
     let outcomes = format!("SELECT * FROM outcomes_current WHERE incident_id = {id} ORDER BY recorded_at, execution_id");

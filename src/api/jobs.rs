@@ -193,6 +193,8 @@ async fn summaries(services: &Services, now: Timestamp) -> Result<BTreeMap<Incid
     }
     let session = ledger::session(&services.lake, now).await?;
     let listed = ids.into_iter().collect::<Vec<_>>().join(", ");
-    let found: Vec<Summary> = session.rows(&format!("SELECT incident_id, summary FROM incidents_current WHERE incident_id IN ({listed}) ORDER BY incident_id")).await?;
+    let found: Vec<Summary> = session
+        .rows(&format!("SELECT incident_id, summary FROM incidents_current WHERE incident_id IN ({listed}) ORDER BY incident_id"))
+        .await?;
     Ok(found.into_iter().map(|s| (s.incident_id, s.summary)).collect())
 }

@@ -72,7 +72,9 @@ impl PageQuery {
         if let Some(until) = params.time("until")? {
             conditions.push(format!("opened_at < {}", time(until)));
         }
-        let severities = params.one("severity", |words| words.split(',').map(|word| known(word.trim(), &["info", "warning", "critical"])).collect::<Result<Vec<_>, _>>())?;
+        let severities = params.one("severity", |words| {
+            words.split(',').map(|word| known(word.trim(), &["info", "warning", "critical"])).collect::<Result<Vec<_>, _>>()
+        })?;
         if let Some(severities) = severities {
             conditions.push(format!("severity IN ({})", severities.iter().map(|s| text(s)).collect::<Vec<_>>().join(", ")));
         }
@@ -85,7 +87,12 @@ impl PageQuery {
             let (at, last) = (time(at), text(&last));
             conditions.push(format!("(opened_at < {at} OR (opened_at = {at} AND {id} < {last}))"));
         }
-        let limit = params.one("limit", |n| n.parse().ok().filter(|n| (1..=LARGEST_PAGE).contains(n)).ok_or_else(|| format!("{n:?} is not a number from 1 to {LARGEST_PAGE}")))?;
+        let limit = params.one("limit", |n| {
+            n.parse()
+                .ok()
+                .filter(|n| (1..=LARGEST_PAGE).contains(n))
+                .ok_or_else(|| format!("{n:?} is not a number from 1 to {LARGEST_PAGE}"))
+        })?;
         Ok(Self { conditions, limit: limit.unwrap_or(PAGE) })
     }
 
@@ -107,7 +114,10 @@ impl PageQuery {
 
 fn cursor(text: &str) -> Result<(Timestamp, String), String> {
     let decoded = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let parts = decoded.as_deref().and_then(|t| t.split_once(':')).and_then(|(at, id)| Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned())));
+    let parts = decoded
+        .as_deref()
+        .and_then(|t| t.split_once(':'))
+        .and_then(|(at, id)| Some((Timestamp::from_micros(at.parse().ok()?), id.to_owned())));
     parts.ok_or_else(|| "this is not a cursor of an answer's `next`".to_owned())
 }
 

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Json;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 
 /// The name of the source, in the inbox and among rejects.
 pub const SOURCE: &str = "openlineage";
@@ -72,7 +72,7 @@ impl Rejects {
 #[utoipa::path(
     post, path = "/api/v1/lineage", tag = "ingest",
     request_body(content = Object, description = "An OpenLineage event; plain or gzip."),
-    responses((status = 201, description = "It is on disk."), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 201, description = "It is on disk."), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn event(State(services): State<Arc<Services>>, Json(event): Json<Value, EVENT>) -> Result<StatusCode, Problem> {
     let content = read(&services, &event, "POST /api/v1/lineage").map_err(|e| Problem::bad(e.problem).at(e.pointer))?;
@@ -121,12 +121,16 @@ pub struct FailedEvent {
 #[utoipa::path(
     post, path = "/api/v1/lineage/batch", tag = "ingest",
     request_body(content = Vec<Object>, description = "OpenLineage events; plain or gzip."),
-    responses((status = 200, body = BatchAnswer), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = BatchAnswer), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
-pub async fn batch(State(services): State<Arc<Services>>, Json(events): Json<Vec<Value>, BATCH>) -> Result<JsonAnswer<BatchAnswer>, Problem> {
+pub async fn batch(
+    State(services): State<Arc<Services>>,
+    Json(events): Json<Vec<Value>, BATCH>,
+) -> Result<JsonAnswer<BatchAnswer>, Problem> {
     let received = events.len();
     let reading = services.clone();
-    let (contents, failed_events) = tokio::task::spawn_blocking(move || read_all(&reading, &events)).await.map_err(|e| Problem::of(Kind::Internal, &e))?;
+    let (contents, failed_events) =
+        tokio::task::spawn_blocking(move || read_all(&reading, &events)).await.map_err(|e| Problem::of(Kind::Internal, &e))?;
     services.journal.receive(SOURCE, &contents, services.now()).await?;
     let failed = failed_events.len();
     let summary = BatchSummary { received, successful: contents.len(), failed, retriable: 0, non_retriable: failed };

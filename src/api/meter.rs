@@ -31,7 +31,8 @@ impl Meter {
         let job_seconds = register(&registry, CounterVec::new(Opts::new("bellwether_job_seconds_total", "Time that jobs ran."), &["job"]));
         let opts = Opts::new("bellwether_last_success_timestamp_seconds", "When a job last ended well, in seconds since 1970.");
         let last_success = register(&registry, GaugeVec::new(opts, &["job"]));
-        let build = register(&registry, IntGaugeVec::new(Opts::new("bellwether_build_info", "Always 1; the version is the label."), &["version"]));
+        let build =
+            register(&registry, IntGaugeVec::new(Opts::new("bellwether_build_info", "Always 1; the version is the label."), &["version"]));
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Self { registry, requests, request_seconds, job_runs, job_seconds, last_success }
     }

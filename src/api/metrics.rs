@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::Services;
 use super::ledger;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 
 /// Open signals whose bands are shown at most.
 const BANDS: usize = 200;
@@ -27,7 +27,7 @@ const BANDS: usize = 200;
 /// Numbers in Prometheus' text format. The names `neuralops_signals_total` and `neuralops_anomaly_total` are those of the source documents.
 #[utoipa::path(
     get, path = "/metrics", tag = "operate",
-    responses((status = 200, description = "Prometheus' text format 0.0.4.", body = String, content_type = "text/plain"), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, description = "Prometheus' text format 0.0.4.", body = String, content_type = "text/plain"), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn show(State(services): State<Arc<Services>>) -> Result<impl IntoResponse, Problem> {
     let mut families = services.meter.gather();
@@ -60,7 +60,10 @@ fn merge(families: &mut Vec<MetricFamily>, more: Vec<MetricFamily>) {
 
 /// The ledger's numbers, counted again only when it has changed.
 #[derive(Debug, Default)]
-pub struct Counted(Mutex<Option<([Option<i64>; 3], Vec<MetricFamily>)>>);
+pub struct Counted(Mutex<Option<(Versions, Vec<MetricFamily>)>>);
+
+/// The versions of the tables that were counted.
+type Versions = [Option<i64>; 3];
 
 #[derive(Deserialize)]
 struct SignalCount {
@@ -131,7 +134,9 @@ async fn count(lake: &Lake, now: Timestamp) -> Result<Vec<MetricFamily>, Problem
         }
     }
     let mut families = Vec::new();
-    for collected in [total.collect(), theirs.collect(), anomalies.collect(), now_open.collect(), incidents_total.collect(), incidents_open.collect()] {
+    for collected in
+        [total.collect(), theirs.collect(), anomalies.collect(), now_open.collect(), incidents_total.collect(), incidents_open.collect()]
+    {
         families.extend(collected);
     }
     families.extend(bands(&open));

@@ -159,7 +159,8 @@ pub async fn serve(config: &Config, address: SocketAddr, runner: Runner) -> Resu
     permit(address, config.serve.behind_tls)?;
     let services = Arc::new(Services::open(config, address).await?);
     let listener = TcpListener::bind(address).await.map_err(|e| {
-        Failure::new(Kind::User, format!("cannot listen on {address}: {e}")).hint("another process may serve there; choose another address with --listen")
+        Failure::new(Kind::User, format!("cannot listen on {address}: {e}"))
+            .hint("another process may serve there; choose another address with --listen")
     })?;
     let bound = listener.local_addr().unwrap_or(address);
     eprintln!("serving on http://{bound} (describes itself at /openapi.json); stop with ctrl-c");

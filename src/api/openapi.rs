@@ -9,7 +9,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 
 use super::access::{Access, READ};
-use super::problem::Problem;
+use super::problem::ProblemBody;
 use super::routes::routes;
 use super::{analyze, approve, executions, health, incidents, lineage, metrics, orchestrate, recommend, signals, sql};
 
@@ -26,7 +26,7 @@ const BEARER: &str = "bearer";
         analyze::ask, signals::list, incidents::list, incidents::show, recommend::recommend, recommend::why, orchestrate::orchestrate, approve::approve,
         executions::list, executions::show, lineage::event, lineage::batch, sql::query, metrics::show, health::live, health::ready, show,
     ),
-    components(schemas(Problem)),
+    components(schemas(ProblemBody)),
     tags(
         (name = "judge", description = "What deviates, and what to do about it."),
         (name = "act", description = "Plans, approvals and executions."),

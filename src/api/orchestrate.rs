@@ -26,7 +26,7 @@ use super::Services;
 use super::body::Json;
 use super::executions::Standing;
 use super::ledger::{self, text};
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 use super::recommend::{Newest, newest, of_signal_id};
 use super::wire::{DecisionRow, PlanRow};
 use crate::auth::Principal;
@@ -76,13 +76,17 @@ pub struct OrchestrateAnswer {
     request_body = OrchestrateRequest,
     responses(
         (status = 200, body = OrchestrateAnswer),
-        (status = 403, description = "Governance forbids it, or the token lacks a role.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Something is being done already, or was.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "No plan can be made.", body = Problem, content_type = "application/problem+json"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Governance forbids it, or the token lacks a role.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Something is being done already, or was.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "No plan can be made.", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
     ),
 )]
-pub async fn orchestrate(State(services): State<Arc<Services>>, Extension(principal): Extension<Principal>, Json(request): Json<OrchestrateRequest>) -> Result<axum::Json<OrchestrateAnswer>, Problem> {
+pub async fn orchestrate(
+    State(services): State<Arc<Services>>,
+    Extension(principal): Extension<Principal>,
+    Json(request): Json<OrchestrateRequest>,
+) -> Result<axum::Json<OrchestrateAnswer>, Problem> {
     let now = services.now();
     let session = ledger::session(&services.lake, now).await?;
     let incident = match (&request.incident_id, &request.signal_id) {
@@ -105,7 +109,13 @@ pub async fn orchestrate(State(services): State<Arc<Services>>, Extension(princi
     services.wake.notify_one();
     let record = services.journal.get(&id).await?.ok_or_else(|| Problem::missing("execution", id.as_str()))?;
     let next = next(&record);
-    Ok(axum::Json(OrchestrateAnswer { execution: Standing::of(&record), plan: record.plan, decision: record.decision, dry_run: record.dry_run, next }))
+    Ok(axum::Json(OrchestrateAnswer {
+        execution: Standing::of(&record),
+        plan: record.plan,
+        decision: record.decision,
+        dry_run: record.dry_run,
+        next,
+    }))
 }
 
 /// The candidate that is to be bound: the one asked for, or the best.
@@ -127,7 +137,13 @@ fn candidate(recommendation: &Recommendation, wanted: Option<&PlaybookId>, princ
 }
 
 /// Binds the candidate to live objects and asks governance.
-async fn bind(services: &Services, incident: &Incident, recommendation: &Recommendation, candidate: &Candidate, now: Timestamp) -> Result<(Plan, Decision), Problem> {
+async fn bind(
+    services: &Services,
+    incident: &Incident,
+    recommendation: &Recommendation,
+    candidate: &Candidate,
+    now: Timestamp,
+) -> Result<(Plan, Decision), Problem> {
     let inventory = Stored::open(&services.lake, now).await?.inventory().await?;
     let proposal = Proposal { recommendation_id: &recommendation.recommendation_id, candidate, incident };
     let at = At { round_id: &incident.round_id, now };
@@ -146,11 +162,14 @@ async fn refuse_second(services: &Services, incident: &Incident, id: &ExecutionI
         && record.state.is_terminal()
         && record.decision.tier != Tier::Forbidden
     {
-        return Err(Problem::new(Kind::Conflict, format!("this plan has ended already: execution {id} is {}", record.state)).with("execution_id", id));
+        return Err(Problem::new(Kind::Conflict, format!("this plan has ended already: execution {id} is {}", record.state))
+            .with("execution_id", id));
     }
     let open = services.journal.open_executions().await?;
     let busy = open.iter().find(|r| {
-        r.plan.body.incident_id == incident.incident_id && r.execution_id != *id && matches!(r.state, AwaitingApproval | Approved | Executing | Verifying | RollingBack)
+        r.plan.body.incident_id == incident.incident_id
+            && r.execution_id != *id
+            && matches!(r.state, AwaitingApproval | Approved | Executing | Verifying | RollingBack)
     });
     match busy {
         None => Ok(()),
@@ -200,7 +219,9 @@ fn next(record: &Record) -> String {
     match record.state {
         ExecutionState::Suggested => "nothing: no cluster is configured, or `act.mode` is plan".to_owned(),
         ExecutionState::DryRun => "nothing: `act.mode` is dry_run".to_owned(),
-        ExecutionState::AwaitingApproval => format!("POST /approve with plan_id {} and plan_digest {}", record.plan.plan_id, record.plan.digest),
+        ExecutionState::AwaitingApproval => {
+            format!("POST /approve with plan_id {} and plan_digest {}", record.plan.plan_id, record.plan.digest)
+        }
         ExecutionState::Refused => "nothing: it was refused".to_owned(),
         state => format!("GET /executions/{}: it is {state}", record.execution_id),
     }
@@ -209,6 +230,12 @@ fn next(record: &Record) -> String {
 impl Services {
     /// What acts.
     pub fn acting(&self) -> Acting<'_> {
-        Acting { journal: &self.journal, cluster: &self.cluster, prometheus: self.prometheus.as_ref(), governance: &self.governance, reach: self.reach }
+        Acting {
+            journal: &self.journal,
+            cluster: &self.cluster,
+            prometheus: self.prometheus.as_ref(),
+            governance: &self.governance,
+            reach: self.reach,
+        }
     }
 }

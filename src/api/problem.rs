@@ -11,7 +11,7 @@ use bellwether_executor::journal::transition::TransitionError;
 use bellwether_lake::LakeError;
 use bellwether_pipelines::prometheus::PrometheusError;
 use bellwether_sql::SqlError;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -71,7 +71,9 @@ impl Kind {
             Self::Conflict => ("conflict", "This does not follow from where things stand", StatusCode::CONFLICT),
             Self::OtherPlan => ("other-plan", "The plan is not the one that was meant", StatusCode::CONFLICT),
             Self::TooLarge => ("too-large", "The body is too large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedEncoding => ("unsupported-encoding", "The body's encoding is not read here", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::UnsupportedEncoding => {
+                ("unsupported-encoding", "The body's encoding is not read here", StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            }
             Self::NoPlan => ("no-plan", "No plan can be made", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Internal => ("internal", "A bug of this program", StatusCode::INTERNAL_SERVER_ERROR),
             Self::Upstream => ("upstream", "Another system failed", StatusCode::BAD_GATEWAY),
@@ -81,43 +83,52 @@ impl Kind {
     }
 }
 
-/// A problem as it is answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// A problem.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// Which kind: `urn:bellwether:problem:` and a word.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The kind in words.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
+    kind: Kind,
     /// What went wrong this time.
     pub detail: String,
     /// What would be right.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    pointer: Option<String>,
+    more: Option<Box<Map<String, Value>>>,
+}
+
+/// A problem as it is answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Which kind: `urn:bellwether:problem:` and a word.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What went wrong this time.
+    detail: String,
+    /// What would be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
     /// JSON pointer (RFC 6901) into the request's body, where one place is wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
-    /// Further members, by kind: `decision` where governance refuses.
-    #[serde(flatten)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    /// Further members, by kind: `execution_id`, and `decision` where governance refuses.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
-    pub more: Map<String, Value>,
+    more: Option<Box<Map<String, Value>>>,
 }
 
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (word, title, status) = kind.words();
-        Self {
-            kind: format!("urn:bellwether:problem:{word}"),
-            title: title.to_owned(),
-            status: status.as_u16(),
-            detail: detail.into(),
-            hint: None,
-            pointer: None,
-            more: Map::new(),
-        }
+        Self { kind, detail: detail.into(), hint: None, pointer: None, more: None }
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> StatusCode {
+        self.kind.words().2
     }
 
     /// A problem with an error's whole chain of sources as its detail.
@@ -149,15 +160,18 @@ impl Problem {
 
     /// The same with a further member.
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.more.insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
+        self.more.get_or_insert_default().insert(name.to_owned(), serde_json::to_value(value).unwrap_or_default());
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(&self)).into_response();
+        let (word, title, status) = self.kind.words();
+        let kind = format!("urn:bellwether:problem:{word}");
+        let Self { detail, hint, pointer, more, .. } = self;
+        let mut response =
+            (status, Json(ProblemBody { kind, title, status: status.as_u16(), detail, hint, pointer, more })).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
@@ -195,7 +209,9 @@ impl From<PrometheusError> for Problem {
             PrometheusError::BadQuery { message } => Self::new(Kind::BadQuery, message.clone()),
             PrometheusError::Limit { .. } => Self::of(Kind::BadQuery, &error).hint("ask for a shorter lookback, or aggregate in the query"),
             PrometheusError::Timeout { .. } => Self::of(Kind::Timeout, &error),
-            PrometheusError::Unreachable { .. } | PrometheusError::Upstream { .. } | PrometheusError::Settings { .. } => Self::of(Kind::Upstream, &error),
+            PrometheusError::Unreachable { .. } | PrometheusError::Upstream { .. } | PrometheusError::Settings { .. } => {
+                Self::of(Kind::Upstream, &error)
+            }
         }
     }
 }
@@ -223,7 +239,10 @@ impl From<TransitionError> for Problem {
             TransitionError::Unknown { .. } => Kind::NotFound,
             TransitionError::OtherPlan { .. } => Kind::OtherPlan,
             TransitionError::Tampered { .. } => Kind::Internal,
-            TransitionError::Illegal { .. } | TransitionError::Overtaken { .. } | TransitionError::RollbackOfRollback { .. } | TransitionError::Expired { .. } => Kind::Conflict,
+            TransitionError::Illegal { .. }
+            | TransitionError::Overtaken { .. }
+            | TransitionError::RollbackOfRollback { .. }
+            | TransitionError::Expired { .. } => Kind::Conflict,
             TransitionError::Store(_) => Kind::Unavailable,
         };
         Self::of(kind, &error)

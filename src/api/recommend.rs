@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use super::Services;
 use super::body::Json;
 use super::ledger::{self, text};
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 use super::wire::{MatchRow, RecommendationRow};
 
 /// Past runs that are looked at for one incident.
@@ -107,9 +107,12 @@ pub struct Why {
 #[utoipa::path(
     post, path = "/recommend", tag = "judge",
     request_body = RecommendRequest,
-    responses((status = 200, body = Vec<Recommended>), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = Vec<Recommended>), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
-pub async fn recommend(State(services): State<Arc<Services>>, Json(request): Json<RecommendRequest>) -> Result<(HeaderMap, JsonAnswer<Vec<Recommended>>), Problem> {
+pub async fn recommend(
+    State(services): State<Arc<Services>>,
+    Json(request): Json<RecommendRequest>,
+) -> Result<(HeaderMap, JsonAnswer<Vec<Recommended>>), Problem> {
     let top = request.top.unwrap_or(TOP.0).clamp(1, TOP.1);
     let session = ledger::session(&services.lake, services.now()).await?;
     let incident = match (request.signal_id, request.incident_id, request.payload) {
@@ -128,19 +131,29 @@ pub async fn recommend(State(services): State<Arc<Services>>, Json(request): Jso
         headers.insert(ABSTAINED, HeaderValue::from_str(&plain).unwrap_or(HeaderValue::from_static("nothing fits")));
     }
     let candidates = recommendation.candidates.into_iter().take(top);
-    Ok((headers, JsonAnswer(candidates.map(|c| Recommended { playbook_id: c.playbook_id, score: c.score, justification: c.justification }).collect())))
+    Ok((
+        headers,
+        JsonAnswer(
+            candidates.map(|c| Recommended { playbook_id: c.playbook_id, score: c.score, justification: c.justification }).collect(),
+        ),
+    ))
 }
 
 /// Explains a recommendation of a round: evidence, near misses, and what does not apply.
 #[utoipa::path(
     get, path = "/recommendations/{id}/why", tag = "judge",
     params(("id" = String, Path, description = "Its id.")),
-    responses((status = 200, body = Why), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = Why), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn why(State(services): State<Arc<Services>>, Path(id): Path<String>) -> Result<JsonAnswer<Why>, Problem> {
     let session = ledger::session(&services.lake, services.now()).await?;
-    let found: Vec<Recommendation> = session.rows(&format!("SELECT * FROM recommendations WHERE recommendation_id = {} ORDER BY recorded_at DESC LIMIT 1", text(&id))).await?;
-    let recommendation = found.into_iter().next().ok_or_else(|| Problem::missing("recommendation", &id).hint("GET /incidents/{id} names the newest of an incident"))?;
+    let found: Vec<Recommendation> = session
+        .rows(&format!("SELECT * FROM recommendations WHERE recommendation_id = {} ORDER BY recorded_at DESC LIMIT 1", text(&id)))
+        .await?;
+    let recommendation = found
+        .into_iter()
+        .next()
+        .ok_or_else(|| Problem::missing("recommendation", &id).hint("GET /incidents/{id} names the newest of an incident"))?;
     let (incident, round) = (text(recommendation.incident_id.as_str()), text(recommendation.round_id.as_str()));
     let matches = format!("SELECT * FROM matches WHERE incident_id = {incident} AND round_id = {round} ORDER BY similarity DESC, run_id");
     Ok(JsonAnswer(Why { matches: session.rows(&matches).await?, recommendation }))
@@ -165,7 +178,8 @@ pub async fn newest(services: &Services, session: &Session, incident: &Incident)
     let now = services.now();
     let past = services.remembered.past(&services.embedder, session).await?;
     let at = rank::Moment { round_id: incident.round_id.clone(), now };
-    let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, NEIGHBOURS, &at).map_err(|e| Problem::of(Kind::Internal, &e))?;
+    let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, NEIGHBOURS, &at)
+        .map_err(|e| Problem::of(Kind::Internal, &e))?;
     let inventory = Stored::open(&services.lake, now).await?.inventory().await?;
     let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
     // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.

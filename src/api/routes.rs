@@ -56,7 +56,12 @@ pub fn routes() -> Vec<Route> {
 pub fn router(services: Arc<Services>) -> Router {
     let mut router = Router::new();
     for route in routes() {
-        let before = Guard { access: route.access, verifier: services.verifier.clone(), only_here: services.settings.only_here, clock: services.clock };
+        let before = Guard {
+            access: route.access,
+            verifier: services.verifier.clone(),
+            only_here: services.settings.only_here,
+            clock: services.clock,
+        };
         router = router.route(route.path, route.handler.route_layer(from_fn_with_state(before, guard)));
     }
     router.layer(from_fn(explain)).layer(from_fn_with_state(services.meter.clone(), edge)).with_state(services)

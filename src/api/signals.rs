@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::Services;
 use super::body::Params;
 use super::ledger::{self, PageQuery};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::wire::SignalRow;
 
 /// A page of signals.
@@ -36,7 +36,7 @@ pub struct SignalPage {
         ("limit" = Option<usize>, Query, description = "Most signals of a page, 1 to 1,000; 100 when absent."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
     ),
-    responses((status = 200, body = SignalPage), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = SignalPage), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn list(State(services): State<Arc<Services>>, mut params: Params) -> Result<Json<SignalPage>, Problem> {
     let mut query = PageQuery::read(&mut params, "signal_id")?;

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Json;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, ProblemBody};
 
 /// Rows of an answer when nothing else is asked for.
 const ROWS: usize = 1_000;
@@ -67,7 +67,7 @@ pub struct SqlAnswer {
 #[utoipa::path(
     post, path = "/api/v1/sql", tag = "ledger",
     request_body = SqlRequest,
-    responses((status = 200, body = SqlAnswer), (status = "4XX", body = Problem, content_type = "application/problem+json")),
+    responses((status = 200, body = SqlAnswer), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
 )]
 pub async fn query(State(services): State<Arc<Services>>, Json(request): Json<SqlRequest>) -> Result<axum::Json<SqlAnswer>, Problem> {
     if request.query.len() > LONGEST {

@@ -30,7 +30,9 @@ fn kind_schema(kind: Kind, doc: &str, nullable: bool) -> RefOr<Schema> {
         Kind::Date => one(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Date))).into(),
         // Nested: an object or a list, by its documentation.
         Kind::Json => ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(doc)).into(),
-        Kind::Labels => one(Type::Object).additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Object::with_type(Type::String).into())))).into(),
+        Kind::Labels => one(Type::Object)
+            .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Object::with_type(Type::String).into()))))
+            .into(),
         Kind::Vector => ArrayBuilder::new().items(Object::with_type(Type::Number)).description(Some(doc)).into(),
     };
     schema.into()

@@ -34,7 +34,11 @@ impl Workers {
     ///
     /// *Guarantees:* the answer comes within `deadline`, or a [`Kind::Timeout`] does, even while the query computes without a pause; it is
     /// stopped at its next pause. *Errors:* also [`Kind::Unavailable`] while too many are under way, and what `query` gives.
-    pub async fn run<T: Send + 'static>(&self, deadline: Duration, query: impl Future<Output = Result<T, Problem>> + Send + 'static) -> Result<T, Problem> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        query: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
         let busy = || Problem::new(Kind::Unavailable, format!("{AT_A_TIME} queries are under way already"));
         let _turn = tokio::time::timeout(TURN, self.turns.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
         let Some(runtime) = &self.runtime else { return Err(busy()) };
@@ -45,7 +49,8 @@ impl Workers {
             Ok(Err(stopped)) => Err(Problem::of(Kind::Internal, &stopped)),
             Err(_) => {
                 stop.abort();
-                Err(Problem::new(Kind::Timeout, format!("the query took longer than {} s and was stopped", deadline.as_secs())).hint("narrow it by time"))
+                Err(Problem::new(Kind::Timeout, format!("the query took longer than {} s and was stopped", deadline.as_secs()))
+                    .hint("narrow it by time"))
             }
         }
     }
@@ -72,9 +77,9 @@ mod tests {
             Ok(1)
         };
         let problem = workers.run(Duration::from_millis(50), stubborn).await.unwrap_err();
-        assert_eq!(problem.status, 504);
+        assert_eq!(problem.status(), 504);
         assert_eq!(workers.run(Duration::from_secs(5), async { Ok(2) }).await, Ok(2));
         let panics = workers.run(Duration::from_secs(5), async { if true { panic!("ours") } else { Ok(3) } }).await.unwrap_err();
-        assert_eq!(panics.status, 500);
+        assert_eq!(panics.status(), 500);
     }
 }

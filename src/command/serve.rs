@@ -57,7 +57,10 @@ async fn work(cycle: Arc<Mutex<Cycle>>, config: Config, task: Task) -> Result<()
             let lake = open::lake(&config).await?;
             lake.maintain(Upkeep::default(), now()).await.map(drop).map_err(|e| open::lake_failure(&e))
         }
-        Task::Report => report::run(&config, &ReportArgs { html: Some(PathBuf::from(PAGE)), last: Span::from_days(7), as_of: None }, Output::Table).await,
+        Task::Report => {
+            report::run(&config, &ReportArgs { html: Some(PathBuf::from(PAGE)), last: Span::from_days(7), as_of: None }, Output::Table)
+                .await
+        }
     }
 }
 
@@ -68,9 +71,13 @@ mod tests {
     #[test]
     fn a_role_means_its_port_on_the_configured_address() {
         let config = Config::default();
-        let port = |listen: Option<&str>, role| address(&config, &ServeArgs { listen: listen.map(|l| l.parse().unwrap()), role }).to_string();
+        let port =
+            |listen: Option<&str>, role| address(&config, &ServeArgs { listen: listen.map(|l| l.parse().unwrap()), role }).to_string();
         assert_eq!(port(None, None), "127.0.0.1:8000");
-        assert_eq!([Role::Insight, Role::Recommend, Role::Orchestrate].map(|r| port(None, Some(r))), ["127.0.0.1:8002", "127.0.0.1:8003", "127.0.0.1:8004"]);
+        assert_eq!(
+            [Role::Insight, Role::Recommend, Role::Orchestrate].map(|r| port(None, Some(r))),
+            ["127.0.0.1:8002", "127.0.0.1:8003", "127.0.0.1:8004"]
+        );
         assert_eq!(port(Some("127.0.0.1:9"), None), "127.0.0.1:9");
     }
 }

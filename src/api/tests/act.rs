@@ -17,7 +17,12 @@ async fn a_plan_waits_for_approval_and_is_then_carried_out_once() {
     let planned = orchestrate(&world, json!({"incident_id": "inc-1"})).await;
     assert_eq!(planned.status, 200, "{}", planned.text);
     let (execution, plan) = (&planned.json["execution"], &planned.json["plan"]);
-    assert_eq!((&planned.json["decision"]["tier"], &execution["state"]), (&json!("restricted"), &json!("awaiting_approval")), "{}", planned.text);
+    assert_eq!(
+        (&planned.json["decision"]["tier"], &execution["state"]),
+        (&json!("restricted"), &json!("awaiting_approval")),
+        "{}",
+        planned.text
+    );
     assert!(planned.json["dry_run"].to_string().contains("spec.predictor.maxReplicas"), "{}", planned.text);
     assert!(planned.json["next"].as_str().unwrap().starts_with("POST /approve"));
     // Asking again changes nothing.
@@ -25,14 +30,20 @@ async fn a_plan_waits_for_approval_and_is_then_carried_out_once() {
     assert_eq!(again.json["execution"], *execution, "{}", again.text);
     assert_eq!(again.json["plan"]["digest"], plan["digest"]);
 
-    let word = json!({"plan_id": plan["plan_id"], "plan_digest": plan["digest"], "approved": true, "comment": "call me at ann@example.com"});
+    let word =
+        json!({"plan_id": plan["plan_id"], "plan_digest": plan["digest"], "approved": true, "comment": "call me at ann@example.com"});
     let other = json!({"plan_id": plan["plan_id"], "plan_digest": Digest::ZERO, "approved": true});
     assert_eq!(world.post("operator", "/approve", word.clone()).await.problem(), (403, "missing-role"));
     assert_eq!(world.post("org-admin", "/approve", other).await.problem(), (409, "other-plan"));
     let unknown = json!({"plan_id": "plan-0", "plan_digest": Digest::ZERO, "approved": true});
     assert_eq!(world.post("org-admin", "/approve", unknown).await.problem(), (404, "not-found"));
     let approved = world.post("org-admin", "/approve", word.clone()).await;
-    assert_eq!((approved.status.as_u16(), &approved.json["execution"]["state"], &approved.json["approver"]), (200, &json!("approved"), &json!("org-admin@example.com")), "{}", approved.text);
+    assert_eq!(
+        (approved.status.as_u16(), &approved.json["execution"]["state"], &approved.json["approver"]),
+        (200, &json!("approved"), &json!("org-admin@example.com")),
+        "{}",
+        approved.text
+    );
     assert_eq!(world.post("org-admin", "/approve", word).await.problem(), (409, "conflict"));
 
     act_once(&world.services, NOW).await.unwrap();
@@ -60,7 +71,10 @@ async fn a_plan_waits_for_approval_and_is_then_carried_out_once() {
     let expected = json!({"incident_id": "inc-1", "best_playbook_id": "scale-out", "tier": "restricted", "approver": "org-admin@example.com", "state": "verifying"});
     assert_eq!(world.rows(sql).await, [expected]);
     let why = world.get("viewer", "/incidents/inc-1").await.json["recommendation"]["recommendation_id"].as_str().unwrap().to_owned();
-    assert_eq!(world.get("viewer", &format!("/recommendations/{why}/why")).await.json["recommendation"]["candidates"][0]["playbook_id"], "scale-out");
+    assert_eq!(
+        world.get("viewer", &format!("/recommendations/{why}/why")).await.json["recommendation"]["candidates"][0]["playbook_id"],
+        "scale-out"
+    );
     assert!(world.services.journal.verify_audit().await.is_ok());
 }
 

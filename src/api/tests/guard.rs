@@ -90,10 +90,25 @@ async fn a_token_that_does_not_count_is_told_little() {
 #[tokio::test]
 async fn spellings_of_a_path_open_no_way_around() {
     let world = World::new(Reach::Suggest).await;
-    let tricks = ["//approve", "/./approve", "/approve/", "/APPROVE", "/approve;x", "/%61pprove", "/livez/../approve", "/approve/livez", "/livez/approve", "/approve%2flivez"];
+    let tricks = [
+        "//approve",
+        "/./approve",
+        "/approve/",
+        "/APPROVE",
+        "/approve;x",
+        "/%61pprove",
+        "/livez/../approve",
+        "/approve/livez",
+        "/livez/approve",
+        "/approve%2flivez",
+    ];
     for path in tricks {
         let answer = world.send("", Method::POST, path, "{}").await;
-        assert!(matches!(answer.problem(), (404, "not-found") | (401, "unauthorized") | (405, "method-not-allowed")), "{path}: {}", answer.text);
+        assert!(
+            matches!(answer.problem(), (404, "not-found") | (401, "unauthorized") | (405, "method-not-allowed")),
+            "{path}: {}",
+            answer.text
+        );
     }
     for header in ["x-original-url", "x-rewrite-url", "x-http-method-override"] {
         let request = Request::get("/livez").header(header, "/approve").body(Body::empty()).unwrap();
@@ -110,7 +125,10 @@ async fn every_answer_has_an_id_and_is_not_kept() {
     let world = World::new(Reach::Suggest).await;
     let request = Request::get("/livez").header("x-request-id", "mine-1").body(Body::empty()).unwrap();
     let answer = world.raw(request).await;
-    assert_eq!((&answer.headers["x-request-id"], &answer.headers[header::CACHE_CONTROL]), (&"mine-1".parse().unwrap(), &"no-store".parse().unwrap()));
+    assert_eq!(
+        (&answer.headers["x-request-id"], &answer.headers[header::CACHE_CONTROL]),
+        (&"mine-1".parse().unwrap(), &"no-store".parse().unwrap())
+    );
     let other = world.get("", "/nothing").await;
     assert_eq!(other.headers["x-request-id"].len(), 36);
     assert_eq!(other.problem(), (404, "not-found"));
@@ -122,7 +140,8 @@ fn the_description_has_every_route_with_its_roles_and_is_checked_in() {
     let mut described = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let roles: Vec<&str> = operation["x-roles"].as_array().map(|r| r.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+            let roles: Vec<&str> =
+                operation["x-roles"].as_array().map(|r| r.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
             described.insert((method.to_uppercase(), path.clone()), roles.join(" "));
         }
     }
@@ -138,12 +157,18 @@ fn the_description_has_every_route_with_its_roles_and_is_checked_in() {
         })
         .collect();
     assert_eq!(described, wanted);
-    assert_eq!(document["components"]["schemas"]["Signal"]["properties"]["opened_at"], json!({"type": "string", "format": "date-time", "description": "Time of the first sample outside the band."}));
+    assert_eq!(
+        document["components"]["schemas"]["Signal"]["properties"]["opened_at"],
+        json!({"type": "string", "format": "date-time", "description": "Time of the first sample outside the band."})
+    );
 
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path, openapi::text()).unwrap();
     }
     let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(checked_in == openapi::text(), "docs/openapi.json is not what the handlers say: run this test with BLESS=1 and look at the difference");
+    assert!(
+        checked_in == openapi::text(),
+        "docs/openapi.json is not what the handlers say: run this test with BLESS=1 and look at the difference"
+    );
 }

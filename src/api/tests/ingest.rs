@@ -27,7 +27,9 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(super) async fn packed(world: &World, encoding: &str, body: Vec<u8>) -> Answer {
-    let request = Request::post("/api/v1/lineage").header(header::AUTHORIZATION, format!("Bearer {}", world.token("operator"))).header(header::CONTENT_ENCODING, encoding);
+    let request = Request::post("/api/v1/lineage")
+        .header(header::AUTHORIZATION, format!("Bearer {}", world.token("operator")))
+        .header(header::CONTENT_ENCODING, encoding);
     world.raw(request.body(Body::from(body)).unwrap()).await
 }
 
@@ -43,7 +45,10 @@ async fn an_event_that_is_sent_twice_is_stored_once() {
     assert_eq!(world.post("operator", "/api/v1/lineage", event(1)).await.status, StatusCode::CREATED);
     drain_once(&world.services).await.unwrap();
     assert_eq!(world.rows("SELECT count(*) AS n FROM lineage_events").await, [json!({"n": 1})]);
-    assert_eq!(world.rows("SELECT flow, dataset_name FROM run_io ORDER BY flow").await, [json!({"flow": "input", "dataset_name": "orders"}), json!({"flow": "output", "dataset_name": "iris"})]);
+    assert_eq!(
+        world.rows("SELECT flow, dataset_name FROM run_io ORDER BY flow").await,
+        [json!({"flow": "input", "dataset_name": "orders"}), json!({"flow": "output", "dataset_name": "iris"})]
+    );
     let stored = world.rows("SELECT body FROM lineage_events").await[0]["body"].to_string();
     assert!(!stored.contains("ann@example.com") && stored.contains("custom"), "{stored}");
     assert_eq!(drain_once(&world.services).await.unwrap(), 0);
@@ -74,8 +79,14 @@ async fn a_wrong_event_is_refused_with_its_place_and_kept_among_rejects() {
 #[tokio::test]
 async fn a_batch_keeps_what_can_be_read() {
     let world = World::new(Reach::Suggest).await;
-    let answer = world.post("operator", "/api/v1/lineage/batch", json!([event(1), {"eventTime": "2027-01-15T07:00:00Z"}, event(2), event(1)])).await;
-    assert_eq!(answer.json["summary"], json!({"received": 4, "successful": 3, "failed": 1, "retriable": 0, "non_retriable": 1}), "{}", answer.text);
+    let answer =
+        world.post("operator", "/api/v1/lineage/batch", json!([event(1), {"eventTime": "2027-01-15T07:00:00Z"}, event(2), event(1)])).await;
+    assert_eq!(
+        answer.json["summary"],
+        json!({"received": 4, "successful": 3, "failed": 1, "retriable": 0, "non_retriable": 1}),
+        "{}",
+        answer.text
+    );
     assert_eq!((&answer.json["status"], &answer.json["failed_events"][0]["index"]), (&json!("partial_success"), &json!(1)));
     drain_once(&world.services).await.unwrap();
     assert_eq!(world.rows("SELECT count(*) AS n FROM lineage_events").await, [json!({"n": 2})]);

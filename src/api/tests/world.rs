@@ -102,7 +102,8 @@ impl World {
 
     /// A token of `ROLE@example.com` with this role.
     pub(super) fn token(&self, role: &str) -> String {
-        auth::issue(&self.folder.path().join("key.pem"), &format!("{role}@example.com"), &[role.to_owned()], Span::from_hours(1), NOW).unwrap()
+        auth::issue(&self.folder.path().join("key.pem"), &format!("{role}@example.com"), &[role.to_owned()], Span::from_hours(1), NOW)
+            .unwrap()
     }
 
     /// Sends a request as a bearer of this role; of no token for an empty one.
@@ -166,7 +167,8 @@ fn governance() -> Governance {
         };
     }
     let blueprints = [("iris.yaml", sample!("iris.yaml")), ("gpu-pool.yaml", sample!("gpu-pool.yaml"))];
-    let playbooks = [("scale-out.yaml", sample!("playbooks/scale-out.yaml")), ("delete-deployment.yaml", sample!("playbooks/delete-deployment.yaml"))];
+    let playbooks =
+        [("scale-out.yaml", sample!("playbooks/scale-out.yaml")), ("delete-deployment.yaml", sample!("playbooks/delete-deployment.yaml"))];
     let parts = Parts {
         global: vec![],
         blueprints: blueprints.map(|(file, text)| Draft::parse(file, text).unwrap()).into(),
@@ -185,11 +187,20 @@ async fn prometheus() -> url::Url {
         let times: Vec<i64> = (start..=end).step_by(usize::try_from(step).unwrap()).collect();
         let last = *times.last().unwrap();
         let series = |service: &str, out: f64| {
-            let values: Vec<Value> = times.iter().map(|t| json!([t, (0.1 + 0.001 * ((t / step) % 7) as f64 + if *t > last - 3 * step { out } else { 0.0 }).to_string()])).collect();
+            let values: Vec<Value> = times
+                .iter()
+                .map(|t| json!([t, (0.1 + 0.001 * ((t / step) % 7) as f64 + if *t > last - 3 * step { out } else { 0.0 }).to_string()]))
+                .collect();
             json!({"metric": {"__name__": "p95", "namespace": "ml", "service": service, "pod": "x"}, "values": values})
         };
         let result = match form["query"].as_str() {
-            "sum(" => return (StatusCode::BAD_REQUEST, axum::Json(json!({"status": "error", "errorType": "bad_data", "error": "1:5: parse error: unclosed left parenthesis"}))).into_response(),
+            "sum(" => {
+                return (
+                    StatusCode::BAD_REQUEST,
+                    axum::Json(json!({"status": "error", "errorType": "bad_data", "error": "1:5: parse error: unclosed left parenthesis"})),
+                )
+                    .into_response();
+            }
             "p95" => json!([series("iris", 1.0), series("rose", 0.0)]),
             _ => json!([]),
         };
