@@ -14,7 +14,10 @@ use arrow::error::ArrowError;
 use bellwether_detectors::drift::column::Column;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
-use polars::prelude::{Column as PolarsColumn, CsvParseOptions, CsvReadOptions, DataFrame, DataType as PolarsType, JsonFormat, JsonReader, NullValues, PolarsError, SerReader};
+use polars::prelude::{
+    Column as PolarsColumn, CsvParseOptions, CsvReadOptions, DataFrame, DataType as PolarsType, JsonFormat, JsonReader, NullValues,
+    PolarsError, SerReader,
+};
 
 /// Texts that mean "no value" in CSV, beside the empty cell.
 const NO_VALUE: [&str; 6] = ["NA", "N/A", "na", "n/a", "null", "NULL"];
@@ -227,7 +230,9 @@ fn empty(kind: &DataType) -> Content {
     match kind {
         DataType::Dictionary(_, values) => empty(values),
         kind if kind.is_numeric() => Content::Numbers { values: Vec::new(), nulls: 0 },
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => Content::Categories { counts: BTreeMap::new(), nulls: 0 },
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => {
+            Content::Categories { counts: BTreeMap::new(), nulls: 0 }
+        }
         DataType::Null => Content::Nulls { nulls: 0 },
         other => Content::Other { name: other.to_string() },
     }
@@ -318,7 +323,10 @@ mod tests {
         assert_eq!(column(&table, "n"), &Content::Numbers { values: vec![1.0, 3.0], nulls: 1 });
         assert!(matches!(column(&table, "f"), Content::Numbers { values, nulls: 0 } if values.len() == 3 && values[1].is_nan()));
         assert_eq!(column(&table, "s"), &Content::Categories { counts: [("x".to_owned(), 2)].into(), nulls: 1 });
-        assert_eq!(column(&table, "b"), &Content::Categories { counts: [("false".to_owned(), 1), ("true".to_owned(), 2)].into(), nulls: 0 });
+        assert_eq!(
+            column(&table, "b"),
+            &Content::Categories { counts: [("false".to_owned(), 1), ("true".to_owned(), 2)].into(), nulls: 0 }
+        );
         assert!(matches!(column(&table, "t"), Content::Other { .. }));
         assert_eq!(column(&table, "none"), &Content::Nulls { nulls: 3 });
         assert!(matches!(written("a.parquet", &content[..content.len() / 2]), Err(ColumnsError::Parquet { .. })));

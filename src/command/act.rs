@@ -53,7 +53,12 @@ pub async fn run(config: Config, args: ActArgs, output: Output) -> Result<(), Fa
     let before = cycle.journal.open_executions().await.map_err(|e| open::upstream(&e))?;
     let only = match &args.plan {
         Some(wanted) => Some(PlanId::new(open::pick(wanted, before.iter().map(|r| r.plan.plan_id.as_str()), "plan").map_err(|f| {
-            if f.message.starts_with("there is no") { Failure { message: format!("no plan {wanted:?} is open"), ..f }.hint("list the plans of open incidents with `bellwether plan`") } else { f }
+            if f.message.starts_with("there is no") {
+                Failure { message: format!("no plan {wanted:?} is open"), ..f }
+                    .hint("list the plans of open incidents with `bellwether plan`")
+            } else {
+                f
+            }
         })?)),
         None => None,
     };
@@ -69,7 +74,10 @@ pub async fn run(config: Config, args: ActArgs, output: Output) -> Result<(), Fa
         held = acted.held.into_iter().collect();
         tell(&cycle.journal, &mut told, &acted.executions, output).await?;
         // What a limit holds back may be held back for an hour: that is not waited for.
-        let under_way = acted.executions.iter().any(|(_, s)| matches!(s, ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack));
+        let under_way = acted
+            .executions
+            .iter()
+            .any(|(_, s)| matches!(s, ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack));
         let Some(next) = acted.next_at.filter(|_| under_way && !args.no_wait) else { break };
         let wait = next.since(clock::now()).max(SHORTEST).min(LONGEST);
         tokio::time::sleep(wait.to_std()).await;
@@ -82,7 +90,12 @@ pub async fn run(config: Config, args: ActArgs, output: Output) -> Result<(), Fa
 }
 
 /// Says on stderr what moved, while it moves.
-async fn tell(journal: &Journal, told: &mut BTreeMap<ExecutionId, ExecutionState>, seen: &[(ExecutionId, ExecutionState)], output: Output) -> Result<(), Failure> {
+async fn tell(
+    journal: &Journal,
+    told: &mut BTreeMap<ExecutionId, ExecutionState>,
+    seen: &[(ExecutionId, ExecutionState)],
+    output: Output,
+) -> Result<(), Failure> {
     for (id, state) in seen {
         if told.insert(id.clone(), *state) != Some(*state) && output == Output::Table {
             let last = journal.transitions(id).await.map_err(|e| open::upstream(&e))?.pop();
@@ -119,9 +132,15 @@ fn text(account: &Account) -> String {
         let _ = writeln!(out, "{}  {}  {change}\n  {}{}", e.plan_id, e.playbook_id, if e.held { "held back: " } else { "" }, e.detail);
         let hint = match (e.state, account.act_mode) {
             (ExecutionState::Suggested, ActMode::Plan) => Some("act.mode is plan: nothing is carried out".to_owned()),
-            (ExecutionState::Suggested, _) if !e.held => Some("no cluster is configured under `kubernetes`: nothing is carried out".to_owned()),
-            (ExecutionState::DryRun, ActMode::DryRun) => Some("act.mode is dry_run: the cluster would accept it, and nothing was changed".to_owned()),
-            (ExecutionState::AwaitingApproval, _) => Some(format!("next: `bellwether approve {} --token-file FILE`, then `bellwether act`", e.plan_id)),
+            (ExecutionState::Suggested, _) if !e.held => {
+                Some("no cluster is configured under `kubernetes`: nothing is carried out".to_owned())
+            }
+            (ExecutionState::DryRun, ActMode::DryRun) => {
+                Some("act.mode is dry_run: the cluster would accept it, and nothing was changed".to_owned())
+            }
+            (ExecutionState::AwaitingApproval, _) => {
+                Some(format!("next: `bellwether approve {} --token-file FILE`, then `bellwether act`", e.plan_id))
+            }
             _ => None,
         };
         if let Some(hint) = hint {
@@ -149,7 +168,8 @@ fn end(executions: &[Moved]) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Refused, format!("refused: {}", refused.join("\n       "))));
     }
     let waiting: Vec<String> = of(ExecutionState::AwaitingApproval).map(words).collect();
-    let did = executions.iter().any(|e| e.from != e.state && e.state != ExecutionState::AwaitingApproval && e.state != ExecutionState::DryRun);
+    let did =
+        executions.iter().any(|e| e.from != e.state && e.state != ExecutionState::AwaitingApproval && e.state != ExecutionState::DryRun);
     if !waiting.is_empty() && !did {
         return Err(Failure::new(Kind::ApprovalNeeded, format!("approval is needed: {}", waiting.join("\n       "))));
     }
@@ -162,12 +182,23 @@ mod tests {
     use ExecutionState as S;
 
     fn moved(from: S, state: S) -> Moved {
-        Moved { execution_id: "exe-1".into(), plan_id: "plan-1".into(), incident_id: "inc-1".into(), playbook_id: "scale-out".into(), from, state, detail: "why".into(), held: false }
+        Moved {
+            execution_id: "exe-1".into(),
+            plan_id: "plan-1".into(),
+            incident_id: "inc-1".into(),
+            playbook_id: "scale-out".into(),
+            from,
+            state,
+            detail: "why".into(),
+            held: false,
+        }
     }
 
     #[test]
     fn the_exit_code_says_what_is_left_to_do() {
-        let code = |moves: &[(S, S)]| end(&moves.iter().map(|(a, b)| moved(*a, *b)).collect::<Vec<_>>()).map_or_else(|f| f.kind.exit_code(), |()| 0);
+        let code = |moves: &[(S, S)]| {
+            end(&moves.iter().map(|(a, b)| moved(*a, *b)).collect::<Vec<_>>()).map_or_else(|f| f.kind.exit_code(), |()| 0)
+        };
         let table: [(&[(S, S)], u8); 7] = [
             (&[], 0),
             (&[(S::Suggested, S::AwaitingApproval)], 5),
@@ -184,7 +215,12 @@ mod tests {
 
     #[test]
     fn a_waiting_plan_names_the_next_command() {
-        let account = Account { act_mode: ActMode::Execute, executions: vec![moved(S::DryRun, S::AwaitingApproval)], outcomes: vec![], next_at: None };
+        let account = Account {
+            act_mode: ActMode::Execute,
+            executions: vec![moved(S::DryRun, S::AwaitingApproval)],
+            outcomes: vec![],
+            next_at: None,
+        };
         let text = text(&account);
         assert!(text.contains("dry_run → awaiting_approval") && text.contains("bellwether approve plan-1"), "{text}");
     }

@@ -23,16 +23,27 @@ pub async fn run(config: &Config, args: ApproveArgs, output: Output) -> Result<(
     let verifier = open::verifier(config)?;
     let journal = open::journal(config).await?;
     let records = journal.list(10_000).await.map_err(|e| open::upstream(&e))?;
-    let plan_id = open::pick(&args.plan, records.iter().map(|r| r.plan.plan_id.as_str()), "plan")
-        .map_err(|f| if f.message.starts_with("there is no") { f.hint("only plans that a round suggested can be approved: list them with `bellwether plan`") } else { f })?;
-    let record = records.iter().find(|r| r.plan.plan_id.as_str() == plan_id).ok_or_else(|| Failure::new(Kind::Internal, "a plan that was listed is gone"))?;
+    let plan_id = open::pick(&args.plan, records.iter().map(|r| r.plan.plan_id.as_str()), "plan").map_err(|f| {
+        if f.message.starts_with("there is no") {
+            f.hint("only plans that a round suggested can be approved: list them with `bellwether plan`")
+        } else {
+            f
+        }
+    })?;
+    let record = records
+        .iter()
+        .find(|r| r.plan.plan_id.as_str() == plan_id)
+        .ok_or_else(|| Failure::new(Kind::Internal, "a plan that was listed is gone"))?;
     let principal = match verifier.require(&token, APPROVER, now) {
         Ok(principal) => principal,
         Err(error) => {
             // Who tried and may not is worth knowing; a token that is not valid names nobody.
             if let TokenError::MissingRole { actor, .. } = &error {
                 let detail = json!({"plan_id": plan_id, "why": error.to_string()});
-                journal.record(actor, "approval_denied", record.execution_id.as_str(), detail, now).await.map_err(|e| open::upstream(&e))?;
+                journal
+                    .record(actor, "approval_denied", record.execution_id.as_str(), detail, now)
+                    .await
+                    .map_err(|e| open::upstream(&e))?;
             }
             return Err(token_failure(&error, &verifier, &token));
         }
@@ -55,7 +66,7 @@ pub async fn run(config: &Config, args: ApproveArgs, output: Output) -> Result<(
     // The journal has it; the ledger gets it now, or with the next `act`.
     match open::lake(config).await {
         Ok(lake) => {
-            if let Err(e) = relay(&journal, &lake).await {
+            if let Err(e) = relay(&journal, &lake, now).await {
                 tracing::warn!(error = chain(&e), "the ledger gets the approval later");
             }
         }
@@ -63,7 +74,10 @@ pub async fn run(config: &Config, args: ApproveArgs, output: Output) -> Result<(
     }
     output::print(output, &approval, || {
         if approval.approved {
-            format!("{plan_id} is approved by {}, until {}; digest {}\nnext: `bellwether act`", approval.approver, approval.expires_at, approval.plan_digest)
+            format!(
+                "{plan_id} is approved by {}, until {}; digest {}\nnext: `bellwether act`",
+                approval.approver, approval.expires_at, approval.plan_digest
+            )
         } else {
             format!("{plan_id} is rejected by {}: nothing will be carried out", approval.approver)
         }
@@ -71,8 +85,10 @@ pub async fn run(config: &Config, args: ApproveArgs, output: Output) -> Result<(
 }
 
 fn read_token(path: &std::path::Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::user(format!("cannot read the token file {}: {e}", path.display())).hint("make a token with `bellwether token issue --subject YOU --role org-admin > token.jwt`"))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::user(format!("cannot read the token file {}: {e}", path.display()))
+            .hint("make a token with `bellwether token issue --subject YOU --role org-admin > token.jwt`")
+    })?;
     let token = text.trim();
     if token.is_empty() {
         return Err(Failure::user(format!("the token file {} is empty", path.display())));
@@ -88,8 +104,10 @@ fn token_failure(error: &TokenError, verifier: &Verifier, token: &str) -> Failur
             Failure::new(Kind::Refused, error.to_string()).hint(format!("its roles are {roles}; approvals need {APPROVER}"))
         }
         TokenError::Expired(_) => Failure::user(error.to_string()).hint("ask for a new one, or sign one with `bellwether token issue`"),
-        TokenError::Invalid => Failure::user("the token is not valid: its signature, algorithm, issuer or audience is not what is required, or it is no JWT")
-            .hint("tokens are checked with serve.key_file, or with serve.public_key_file and serve.issuer where these are set"),
+        TokenError::Invalid => {
+            Failure::user("the token is not valid: its signature, algorithm, issuer or audience is not what is required, or it is no JWT")
+                .hint("tokens are checked with serve.key_file, or with serve.public_key_file and serve.issuer where these are set")
+        }
         TokenError::NoKey | TokenError::BadKey => Failure::of(Kind::Config, error),
         TokenError::Early(_) => Failure::user(error.to_string()),
     }
@@ -99,7 +117,9 @@ fn token_failure(error: &TokenError, verifier: &Verifier, token: &str) -> Failur
 fn not_waiting(plan_id: &str, state: ExecutionState, mode: ActMode) -> Failure {
     let failure = Failure::user(format!("{plan_id} does not wait for approval: it is {state}"));
     match state {
-        ExecutionState::Suggested if mode == ActMode::Plan => failure.hint("act.mode is plan, so nothing is carried out; set it to execute, run `bellwether act`, and approve then"),
+        ExecutionState::Suggested if mode == ActMode::Plan => {
+            failure.hint("act.mode is plan, so nothing is carried out; set it to execute, run `bellwether act`, and approve then")
+        }
         ExecutionState::Suggested => failure.hint("run `bellwether act` first: the cluster is asked whether it would accept the plan"),
         ExecutionState::Approved => failure.hint("it is approved already: `bellwether act` carries it out"),
         _ => failure,

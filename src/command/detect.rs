@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_detectors::detect::{Evaluation, Findings, SkipReason, detect, reaches_back_to};
-use bellwether_detectors::rule::{Judging, Rule};
+use bellwether_detectors::judging::Judging;
+use bellwether_detectors::rule::Rule;
 use bellwether_governance::yaml::suggestion;
 use bellwether_model::id::{RoundId, RuleName, SeriesId, SignalId};
 use bellwether_model::series::Window;
@@ -84,14 +85,16 @@ async fn rules(config: &Config, session: &Session, wanted: &[String], methods: &
     let configured = open::rules(config)?;
     let unknown = |name: &&String| !stored.iter().any(|m| m.metric == **name) && !configured.iter().any(|r| r.name == **name);
     if let Some(name) = wanted.iter().find(unknown) {
-        return Err(Failure::user(format!("neither the ledger nor a rule has a metric {name:?}")).hint(suggestion(name, stored.iter().map(|m| m.metric.as_str()))));
+        return Err(Failure::user(format!("neither the ledger nor a rule has a metric {name:?}"))
+            .hint(suggestion(name, stored.iter().map(|m| m.metric.as_str()))));
     }
     let is_wanted = |metric: &str| wanted.is_empty() || wanted.iter().any(|w| w == metric);
     if methods.is_empty() {
         let mut rules = open::detection(&configured)?;
         rules.retain(|rule| is_wanted(&rule.metric));
         if rules.is_empty() {
-            return Err(Failure::config("no rule says how these metrics are judged").hint("judge by a method's defaults with --method zscore, or name packs or files of rules under `prometheus`"));
+            return Err(Failure::config("no rule says how these metrics are judged")
+                .hint("judge by a method's defaults with --method zscore, or name packs or files of rules under `prometheus`"));
         }
         return Ok(rules);
     }
@@ -101,7 +104,11 @@ async fn rules(config: &Config, session: &Session, wanted: &[String], methods: &
         for method in methods {
             let name = RuleName::new(format!("{metric}_{method}"));
             let judging = Judging { method: Some(*method), ..Judging::default() };
-            rules.push(judging.rule(&name, metric, units.get(metric.as_str()).copied().unwrap_or_default()).map_err(|e| Failure::of(Kind::Internal, &e))?);
+            rules.push(
+                judging
+                    .rule(&name, metric, units.get(metric.as_str()).copied().unwrap_or_default())
+                    .map_err(|e| Failure::of(Kind::Internal, &e))?,
+            );
         }
     }
     Ok(rules)
@@ -144,7 +151,12 @@ fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Eva
         newest.insert(signal.signal_id.clone(), signal);
     }
     let mut signals: Vec<Signal> = newest.into_values().collect();
-    signals.sort_by(|a, b| (b.severity, b.is_open()).cmp(&(a.severity, a.is_open())).then(b.score.total_cmp(&a.score)).then_with(|| a.signal_id.cmp(&b.signal_id)));
+    signals.sort_by(|a, b| {
+        (b.severity, b.is_open())
+            .cmp(&(a.severity, a.is_open()))
+            .then(b.score.total_cmp(&a.score))
+            .then_with(|| a.signal_id.cmp(&b.signal_id))
+    });
     let mut reasons: BTreeMap<String, BTreeSet<SeriesId>> = BTreeMap::new();
     for skip in &findings.skipped {
         if let Some(Subject::Series { series_id, .. }) = &skip.subject {
@@ -202,7 +214,11 @@ mod tests {
         let values: Vec<f64> = (0..600).map(|i| if i >= 590 { 50.0 } else { f64::from(i % 7) }).collect();
         window.push(Series::new("queue", [("service".to_owned(), "a".to_owned())].into()), &ts, &values);
         window.push(Series::new("queue", [("service".to_owned(), "b".to_owned())].into()), &ts[595..], &values[595..]);
-        let rule = |metric: &str| Judging { method: Some(Method::Zscore), ..Judging::default() }.rule(&RuleName::new(format!("{metric}_zscore")), metric, Unit::Number).unwrap();
+        let rule = |metric: &str| {
+            Judging { method: Some(Method::Zscore), ..Judging::default() }
+                .rule(&RuleName::new(format!("{metric}_zscore")), metric, Unit::Number)
+                .unwrap()
+        };
         let rules = [rule("queue"), rule("other")];
         let at = Evaluation { round_id: RoundId::new("detect"), since: minutes(599) - Span::from_hours(2), now: minutes(599) };
         let (findings, seen) = judge_window(&rules, &window, &at);

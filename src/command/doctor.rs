@@ -74,7 +74,8 @@ pub async fn run(path: &Path, args: DoctorArgs, output: Output) -> Result<(), Fa
     let blocked = items.iter().filter(|i| i.required && !i.present).map(|i| format!("{}: {}", i.blocks, i.detail)).collect();
     let findings = Findings { checked_at: now, items, blocked };
     if let Some(file) = &args.report {
-        let text = serde_json::to_string_pretty(&findings).map_err(|e| Failure::new(Kind::Internal, format!("the findings have no JSON form: {e}")))?;
+        let text = serde_json::to_string_pretty(&findings)
+            .map_err(|e| Failure::new(Kind::Internal, format!("the findings have no JSON form: {e}")))?;
         std::fs::write(file, text + "\n").map_err(|e| Failure::user(format!("cannot write the report to {}: {e}", file.display())))?;
     }
     output::print(output, &findings, || text(&findings))?;
@@ -106,7 +107,10 @@ fn rules(config: &Config) -> Item {
     let found = open::rules(config).and_then(|rules| open::detection(&rules).map(|judged| (rules.len(), judged.len())));
     let found = match found {
         Ok((0, _)) => Err("neither packs nor files of rules: nothing is asked of Prometheus".into()),
-        Ok((asked, judged)) => Ok(format!("{asked} rules ask for metrics, {judged} judge them; packs {}", if prometheus.packs.is_empty() { "none".to_owned() } else { prometheus.packs.join(", ") })),
+        Ok((asked, judged)) => Ok(format!(
+            "{asked} rules ask for metrics, {judged} judge them; packs {}",
+            if prometheus.packs.is_empty() { "none".to_owned() } else { prometheus.packs.join(", ") }
+        )),
         Err(failure) => Err(words(&failure)),
     };
     Item::needed("prometheus.rules", "rules", "ingest prometheus, round", found)
@@ -115,7 +119,11 @@ fn rules(config: &Config) -> Item {
 fn governance(config: &Config) -> Item {
     let settings = &config.governance;
     if settings.blueprints.is_none() && settings.playbooks.is_none() && settings.services.is_empty() {
-        return Item::optional("governance", "rules", Err("not configured: incidents are found, and nothing is recommended or planned".into()));
+        return Item::optional(
+            "governance",
+            "rules",
+            Err("not configured: incidents are found, and nothing is recommended or planned".into()),
+        );
     }
     let found = match open::governance(config) {
         Ok(governance) => Ok(format!("{} playbooks, {} services", governance.playbooks().count(), governance.services().count())),
@@ -157,7 +165,10 @@ mod tests {
 
     #[test]
     fn the_report_has_the_shape_that_others_read() {
-        let items = vec![Item::needed("prometheus", "server", "ingest prometheus", Err("no answer".into())), Item::optional("VAULT_ADDR", "environment", Ok("set".into()))];
+        let items = vec![
+            Item::needed("prometheus", "server", "ingest prometheus", Err("no answer".into())),
+            Item::optional("VAULT_ADDR", "environment", Ok("set".into())),
+        ];
         let findings = Findings { checked_at: Timestamp::EPOCH, items, blocked: vec!["ingest prometheus: no answer".into()] };
         let expected = json!({
             "checked_at": "1970-01-01T00:00:00Z",

@@ -77,13 +77,16 @@ pub async fn run(rule: DriftRule, args: DriftArgs, output: Output) -> Result<(),
 async fn read(path: &Path) -> Result<Table, Failure> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || columns::read(&path)).await;
-    read.map_err(|e| Failure::new(Kind::Internal, format!("reading a file stopped unexpectedly: {e}")))?.map_err(|e| Failure::of(Kind::User, &e))
+    read.map_err(|e| Failure::new(Kind::Internal, format!("reading a file stopped unexpectedly: {e}")))?
+        .map_err(|e| Failure::of(Kind::User, &e))
 }
 
 fn refuse_unknown(wanted: &[String], reference: &Table, current: &Table) -> Result<(), Failure> {
     let names: Vec<&str> = reference.columns.iter().chain(&current.columns).map(|(n, _)| n.as_str()).collect();
     match wanted.iter().find(|w| !names.contains(&w.as_str())) {
-        Some(unknown) => Err(Failure::user(format!("neither file has a column {unknown:?}")).hint(suggestion(unknown, names.iter().copied()))),
+        Some(unknown) => {
+            Err(Failure::user(format!("neither file has a column {unknown:?}")).hint(suggestion(unknown, names.iter().copied())))
+        }
         None => Ok(()),
     }
 }
@@ -176,7 +179,8 @@ fn findings(notes: &[Note]) -> Vec<String> {
 }
 
 fn text(account: &Account, rule: &DriftRule) -> String {
-    let number = |v: Option<f64>| v.map_or(Value::Null, |v| json!(if v >= 0.001 || v == 0.0 { format!("{v:.3}") } else { format!("{v:.0e}") }));
+    let number =
+        |v: Option<f64>| v.map_or(Value::Null, |v| json!(if v >= 0.001 || v == 0.0 { format!("{v:.3}") } else { format!("{v:.0e}") }));
     let mut order: Vec<&Row> = account.columns.iter().collect();
     order.sort_by(|a, b| (b.verdict == Verdict::Fail).cmp(&(a.verdict == Verdict::Fail)).then(b.score.total_cmp(&a.score)));
     let rows: Vec<Map<String, Value>> = order
@@ -224,8 +228,24 @@ mod tests {
     fn every_column_of_either_file_has_a_verdict() {
         let ids = |n: u32| Content::Categories { counts: (0..n).map(|i| (format!("{n}-{i}"), 1)).collect(), nulls: 0 };
         let time = Content::Other { name: "Timestamp".into() };
-        let reference = table(&[("same", numbers(0.0)), ("moved", numbers(0.0)), ("gone", numbers(0.0)), ("id", ids(1_200)), ("t", time.clone()), ("typed", numbers(0.0)), ("dry", numbers(0.0))]);
-        let current = table(&[("same", numbers(1.0)), ("moved", numbers(300.0)), ("new", numbers(0.0)), ("id", ids(1_300)), ("t", time), ("typed", ids(3)), ("dry", Content::Nulls { nulls: 1_000 })]);
+        let reference = table(&[
+            ("same", numbers(0.0)),
+            ("moved", numbers(0.0)),
+            ("gone", numbers(0.0)),
+            ("id", ids(1_200)),
+            ("t", time.clone()),
+            ("typed", numbers(0.0)),
+            ("dry", numbers(0.0)),
+        ]);
+        let current = table(&[
+            ("same", numbers(1.0)),
+            ("moved", numbers(300.0)),
+            ("new", numbers(0.0)),
+            ("id", ids(1_300)),
+            ("t", time),
+            ("typed", ids(3)),
+            ("dry", Content::Nulls { nulls: 1_000 }),
+        ]);
         let rows = rows(&reference, &current, &[], &DriftRule::default());
         let found: Vec<(&str, Verdict)> = rows.iter().map(|r| (r.column.as_str(), r.verdict)).collect();
         let expected = [
@@ -252,7 +272,8 @@ mod tests {
 
     #[test]
     fn the_largest_categories_are_named() {
-        let notes: Vec<Note> = (0..9).map(|i| Note::NewCategory { name: format!("c{i}"), share: f64::from(i) / 100.0 }).chain([Note::AllNull]).collect();
+        let notes: Vec<Note> =
+            (0..9).map(|i| Note::NewCategory { name: format!("c{i}"), share: f64::from(i) / 100.0 }).chain([Note::AllNull]).collect();
         let words = findings(&notes);
         assert_eq!((words.len(), words[0].as_str(), words[4].as_str()), (5, "only nulls", "and 6 more"));
         assert!(words[1].contains("c8"));

@@ -82,7 +82,10 @@ pub async fn card(session: &Session, id: &str) -> Result<IncidentCard, Failure> 
     let found: Vec<Incident> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
     let opened_at = found.first().map(|i| i.opened_at).ok_or_else(|| Failure::user(format!("there is no incident {id:?}")))?;
     let cards = gather_cards(session, TimeRange::new(opened_at, clock::now().max(opened_at))).await.map_err(|e| sql_failure(&e))?;
-    cards.into_iter().find(|c| c.incident.incident_id.as_str() == id).ok_or_else(|| Failure::new(Kind::Internal, format!("incident {id} has no card")))
+    cards
+        .into_iter()
+        .find(|c| c.incident.incident_id.as_str() == id)
+        .ok_or_else(|| Failure::new(Kind::Internal, format!("incident {id} has no card")))
 }
 
 /// The cards of every open incident, worst first.
@@ -116,11 +119,29 @@ fn show(card: &IncidentCard) -> String {
         let word = if label.label == LabelKind::Incident { "an incident" } else { "not an incident" };
         line("label", format!("{word}, says {}{}", label.actor, label.comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default()));
     }
-    section(&mut out, "signals", card.signals.iter().map(|s| format!("{}  [{}]  score {:.2}  {}", s.opened_at, s.severity, s.score, s.hint)).collect());
+    section(
+        &mut out,
+        "signals",
+        card.signals.iter().map(|s| format!("{}  [{}]  score {:.2}  {}", s.opened_at, s.severity, s.score, s.hint)).collect(),
+    );
     section(&mut out, "changed shortly before", i.preceding_changes.clone());
     section(&mut out, "changed since", card.also_changed.clone());
     let past = card.past.iter().take(NAMED);
-    section(&mut out, "past runs like it", past.map(|p| format!("{:.2} alike  {}  {}  {}  {}", p.similarity, p.ran_at, p.playbook_id, if p.outcome.is_empty() { "unknown outcome" } else { &p.outcome }, p.summary)).collect());
+    section(
+        &mut out,
+        "past runs like it",
+        past.map(|p| {
+            format!(
+                "{:.2} alike  {}  {}  {}  {}",
+                p.similarity,
+                p.ran_at,
+                p.playbook_id,
+                if p.outcome.is_empty() { "unknown outcome" } else { &p.outcome },
+                p.summary
+            )
+        })
+        .collect(),
+    );
     match &card.recommendation {
         Some(recommendation) => section(&mut out, "recommended", recommended(recommendation, usize::MAX)),
         None => section(&mut out, "recommended", vec!["nothing yet; `bellwether round` recommends for incidents that open or grow".into()]),
@@ -129,7 +150,13 @@ fn show(card: &IncidentCard) -> String {
         section(&mut out, &format!("plan {}", attempt.plan.plan_id), plan::lines(&attempt.plan, attempt.decision.as_ref()));
         let approvals = attempt.approvals.iter().map(|a| {
             let word = if a.approved { "approved" } else { "rejected" };
-            format!("{}  {word} by {} as {}{}", a.recorded_at, a.approver, a.role, a.comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default())
+            format!(
+                "{}  {word} by {} as {}{}",
+                a.recorded_at,
+                a.approver,
+                a.role,
+                a.comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default()
+            )
         });
         section(&mut out, "approvals", approvals.collect());
         let mut steps = Vec::new();

@@ -81,21 +81,33 @@ async fn of_id(session: &Session, wanted: &str) -> Result<(Plan, Option<Decision
         .rows("SELECT plan_id AS id FROM plans UNION SELECT incident_id AS id FROM incidents_current ORDER BY id")
         .await
         .map_err(|e| sql_failure(&e))?;
-    let id = open::pick(wanted, known.iter().map(|k| k.id.as_str()), "incident or plan").map_err(|f| Failure { hint: Some("list incidents with `bellwether incidents`, and the plans of open ones with `bellwether plan`".into()), ..f })?;
+    let id = open::pick(wanted, known.iter().map(|k| k.id.as_str()), "incident or plan").map_err(|f| Failure {
+        hint: Some("list incidents with `bellwether incidents`, and the plans of open ones with `bellwether plan`".into()),
+        ..f
+    })?;
     let quoted = id.replace('\'', "''");
-    let plans: Vec<Plan> = session.rows(&format!("SELECT * FROM plans WHERE plan_id = '{quoted}' ORDER BY recorded_at DESC LIMIT 1")).await.map_err(|e| sql_failure(&e))?;
+    let plans: Vec<Plan> = session
+        .rows(&format!("SELECT * FROM plans WHERE plan_id = '{quoted}' ORDER BY recorded_at DESC LIMIT 1"))
+        .await
+        .map_err(|e| sql_failure(&e))?;
     if let Some(plan) = plans.into_iter().next() {
-        let decisions: Vec<Decision> =
-            session.rows(&format!("SELECT * FROM decisions WHERE plan_id = '{quoted}' ORDER BY recorded_at DESC LIMIT 1")).await.map_err(|e| sql_failure(&e))?;
+        let decisions: Vec<Decision> = session
+            .rows(&format!("SELECT * FROM decisions WHERE plan_id = '{quoted}' ORDER BY recorded_at DESC LIMIT 1"))
+            .await
+            .map_err(|e| sql_failure(&e))?;
         return Ok((plan, decisions.into_iter().next()));
     }
     let card = card(session, &id).await?;
     let why = match &card.recommendation {
-        Some(r) if r.candidates.is_empty() => format!("nothing is recommended for it: {}", r.abstained.as_deref().unwrap_or("no playbook fits")),
+        Some(r) if r.candidates.is_empty() => {
+            format!("nothing is recommended for it: {}", r.abstained.as_deref().unwrap_or("no playbook fits"))
+        }
         Some(r) => format!("{} is recommended for it, and cannot be planned or is advice for a person", r.candidates[0].playbook_id),
         None => "nothing is recommended for it yet".to_owned(),
     };
-    newest(card).ok_or_else(|| Failure::user(format!("incident {id} has no plan: {why}")).hint("bind a playbook of your choice to it with --playbook ID"))
+    newest(card).ok_or_else(|| {
+        Failure::user(format!("incident {id} has no plan: {why}")).hint("bind a playbook of your choice to it with --playbook ID")
+    })
 }
 
 /// Binds a playbook of a person's choice to an incident, and writes the plan down so that it can be approved.
@@ -106,13 +118,19 @@ async fn bind(config: &Config, lake: &Lake, session: &Session, wanted: &str, pla
     let playbook_id = PlaybookId::new(playbook);
     if governance.playbook(&playbook_id).is_none() {
         let failure = Failure::user(format!("there is no playbook {playbook:?}"));
-        return Err(if known.is_empty() { failure.hint("none is loaded: set `governance: {playbooks: FOLDER}`") } else { failure.hint(bellwether_governance::yaml::suggestion(playbook, known.iter().copied())) });
+        return Err(if known.is_empty() {
+            failure.hint("none is loaded: set `governance: {playbooks: FOLDER}`")
+        } else {
+            failure.hint(bellwether_governance::yaml::suggestion(playbook, known.iter().copied()))
+        });
     }
     let card = card(session, &id).await?;
     let evidence = session.evidence().await.map_err(|e| sql_failure(&e))?;
     let now = clock::now();
-    let recommendation_id = card.recommendation.as_ref().map_or_else(|| RecommendationId::of(&["by hand", &id]), |r| r.recommendation_id.clone());
-    let scored = card.recommendation.iter().flat_map(|r| r.candidates.iter().chain(&r.near_misses)).find(|c| c.playbook_id == playbook_id).cloned();
+    let recommendation_id =
+        card.recommendation.as_ref().map_or_else(|| RecommendationId::of(&["by hand", &id]), |r| r.recommendation_id.clone());
+    let scored =
+        card.recommendation.iter().flat_map(|r| r.candidates.iter().chain(&r.near_misses)).find(|c| c.playbook_id == playbook_id).cloned();
     let candidate = scored.unwrap_or_else(|| Candidate {
         playbook_id: playbook_id.clone(),
         score: 0.0,
@@ -127,10 +145,14 @@ async fn bind(config: &Config, lake: &Lake, session: &Session, wanted: &str, pla
     let proposal = Proposal { recommendation_id: &recommendation_id, candidate: &candidate, incident: &card.incident };
     let plan = bellwether_governance::plan::plan(&governance, &proposal, &evidence.inventory, at)
         .map_err(|e| Failure::user(format!("{playbook} cannot be planned for {id}: {}", chain(&e))))?;
-    let transitions: Vec<Execution> = session.rows("SELECT * FROM executions ORDER BY recorded_at, execution_id, sequence").await.map_err(|e| sql_failure(&e))?;
+    let transitions: Vec<Execution> =
+        session.rows("SELECT * FROM executions ORDER BY recorded_at, execution_id, sequence").await.map_err(|e| sql_failure(&e))?;
     let history = histories(&governance, &transitions, now).remove(&plan.body.service).unwrap_or_default();
     let decision = bellwether_governance::decide::decide(&governance, &plan, &history, at);
-    let known: Vec<Plan> = session.rows(&format!("SELECT * FROM plans WHERE plan_id = '{}'", plan.plan_id.as_str().replace('\'', "''"))).await.map_err(|e| sql_failure(&e))?;
+    let known: Vec<Plan> = session
+        .rows(&format!("SELECT * FROM plans WHERE plan_id = '{}'", plan.plan_id.as_str().replace('\'', "''")))
+        .await
+        .map_err(|e| sql_failure(&e))?;
     if known.is_empty() {
         lake.append_rows(&tables::PLANS, std::slice::from_ref(&plan), &[]).await.map_err(|e| open::lake_failure(&e))?;
         lake.append_rows(&tables::DECISIONS, std::slice::from_ref(&decision), &[]).await.map_err(|e| open::lake_failure(&e))?;
@@ -158,7 +180,12 @@ pub fn lines(plan: &Plan, decision: Option<&Decision>) -> Vec<String> {
     } else {
         let undo = if verification.automatic_rollback { "undone when they fail" } else { "not undone by itself" };
         lines.push(format!("verified {} after the change, {undo}:", verification.stabilization));
-        lines.extend(verification.checks.iter().map(|c| format!("  {} {}{}", c.name, c.target, if c.rollback_trigger { ", or rolled back" } else { "" })));
+        lines.extend(
+            verification
+                .checks
+                .iter()
+                .map(|c| format!("  {} {}{}", c.name, c.target, if c.rollback_trigger { ", or rolled back" } else { "" })),
+        );
     }
     if let Some(decision) = decision {
         let how = match (decision.tier, decision.unattended) {
@@ -182,7 +209,13 @@ pub fn lines(plan: &Plan, decision: Option<&Decision>) -> Vec<String> {
 fn text(shown: &Shown) -> String {
     let plan = &shown.plan;
     let state = shown.state.map_or_else(String::new, |s| format!("  [{s}]"));
-    format!("{}{state}  for {}\n  {}\n  next: {}", plan.plan_id, plan.body.incident_id, lines(plan, shown.decision.as_ref()).join("\n  "), shown.next)
+    format!(
+        "{}{state}  for {}\n  {}\n  next: {}",
+        plan.plan_id,
+        plan.body.incident_id,
+        lines(plan, shown.decision.as_ref()).join("\n  "),
+        shown.next
+    )
 }
 
 /// What a person does next about a plan.

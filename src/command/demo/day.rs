@@ -76,7 +76,11 @@ impl Day {
     /// Everything before the day, through the same ingest.
     async fn load(&self, fleet: &Fleet, folder: &Folder, cycle: &mut Cycle, show: &Show, told: &mut Told) -> Result<(), Failure> {
         let before = TimeRange::new(fleet.range().start, self.range.start);
-        show.phase(&format!("Loading {} of metrics, 2,000 past runs and the lineage of a fleet with {} endpoints", before.length(), fleet.cast().endpoints.len()));
+        show.phase(&format!(
+            "Loading {} of metrics, 2,000 past runs and the lineage of a fleet with {} endpoints",
+            before.length(),
+            fleet.cast().endpoints.len()
+        ));
         fleet.advance(before.end);
         folder.write_lineage(&fleet.lineage_events(before))?;
         let progress = |p: Progress| show.at(&format!("Loading {}", p.source), p.done, p.total);

@@ -32,12 +32,15 @@ impl Folder {
         if root.exists() {
             let empty = root.is_dir() && fs::read_dir(root).map_err(failure)?.next().is_none();
             if !empty && !root.join(MARKER).is_file() {
-                return Err(Failure::user(format!("{} is there already and is no demo", root.display())).hint("name another folder with --dir"));
+                return Err(
+                    Failure::user(format!("{} is there already and is no demo", root.display())).hint("name another folder with --dir")
+                );
             }
             fs::remove_dir_all(root).map_err(failure)?;
         }
         fs::create_dir_all(root).map_err(failure)?;
-        fs::write(root.join(MARKER), "This folder was made by `bellwether demo`, and the next demo in it replaces it.\n").map_err(failure)?;
+        fs::write(root.join(MARKER), "This folder was made by `bellwether demo`, and the next demo in it replaces it.\n")
+            .map_err(failure)?;
         Ok(Self { root: root.to_owned() })
     }
 

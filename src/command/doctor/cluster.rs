@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bellwether_executor::Cluster;
 use axum::http::Request;
+use bellwether_executor::Cluster;
 use serde_json::{Value, json};
 
 use super::{Item, words};
@@ -44,7 +44,11 @@ pub async fn items(config: &Config) -> Vec<Item> {
         for verb in verbs {
             let found = may(&client, verb, group, plural).await;
             let name = format!("kubernetes: {verb} {plural}");
-            items.push(if *verb == "list" { Item::needed(name, "permission", "ingest inventory", found) } else { Item::needed(name, "permission", "act", found) });
+            items.push(if *verb == "list" {
+                Item::needed(name, "permission", "ingest inventory", found)
+            } else {
+                Item::needed(name, "permission", "act", found)
+            });
         }
     }
     items

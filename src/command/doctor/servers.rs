@@ -46,7 +46,11 @@ async fn prometheus(config: &Config) -> Item {
 
 async fn postgres(config: &Config) -> Item {
     let Some(settings) = &config.runs.postgres else {
-        return Item::optional("runs.postgres", "server", Err("not configured: recommendations rest on files of runs and on outcomes of our own".into()));
+        return Item::optional(
+            "runs.postgres",
+            "server",
+            Err("not configured: recommendations rest on files of runs and on outcomes of our own".into()),
+        );
     };
     let asking = async {
         let table = Table::open(settings).await.map_err(|e| chain(&e))?;

@@ -15,7 +15,12 @@ pub async fn items(config: &Config) -> Vec<Item> {
     items.extend(journal(config).await);
     items.push(redaction_key(config));
     items.push(approvals(config));
-    let files = config.runs.files.iter().map(|p| ("runs.files", "ingest runs", p)).chain(config.lineage.files.iter().map(|p| ("lineage.files", "ingest lineage", p)));
+    let files = config
+        .runs
+        .files
+        .iter()
+        .map(|p| ("runs.files", "ingest runs", p))
+        .chain(config.lineage.files.iter().map(|p| ("lineage.files", "ingest lineage", p)));
     items.extend(files.map(|(name, blocks, path)| Item::needed(name, "file", blocks, readable(path))));
     if let Some(prometheus) = &config.prometheus {
         let secrets = prometheus.bearer_token_file.iter().chain(prometheus.basic_auth.iter().map(|b| &b.password_file));
@@ -48,8 +53,13 @@ async fn journal(config: &Config) -> Vec<Item> {
         Ok(journal) => journal,
         Err(failure) => return vec![Item::needed("journal", "store", BLOCKS, Err(words(&failure)))],
     };
-    let open = journal.open_executions().await.map(|open| format!("{}: {} executions are open", path.display(), open.len())).map_err(|e| chain(&e));
-    let chain_holds = audit::verify(&journal).await.map(|s| format!("{} entries, each follows from the one before", s.entries)).map_err(|f| words(&f));
+    let open = journal
+        .open_executions()
+        .await
+        .map(|open| format!("{}: {} executions are open", path.display(), open.len()))
+        .map_err(|e| chain(&e));
+    let chain_holds =
+        audit::verify(&journal).await.map(|s| format!("{} entries, each follows from the one before", s.entries)).map_err(|f| words(&f));
     vec![Item::needed("journal", "store", BLOCKS, open), Item::needed("audit chain", "integrity", "trust in the journal", chain_holds)]
 }
 
@@ -70,7 +80,11 @@ fn approvals(config: &Config) -> Item {
         let why = format!("{} is not there: `bellwether token issue` makes it; nobody can approve until then", serve.key_file.display());
         return Item::optional("serve.key_file", "key", Err(why));
     }
-    let found = open::verifier(config).map(|_| serve.issuer.as_ref().map_or_else(|| "tokens of the local key count".to_owned(), |issuer| format!("tokens of {issuer} count"))).map_err(|f| words(&f));
+    let found = open::verifier(config)
+        .map(|_| {
+            serve.issuer.as_ref().map_or_else(|| "tokens of the local key count".to_owned(), |issuer| format!("tokens of {issuer} count"))
+        })
+        .map_err(|f| words(&f));
     Item::needed("serve.key_file", "key", "approve, serve", found)
 }
 

@@ -131,7 +131,10 @@ impl Account {
         self.incidents = incidents.into_values().map(told).collect();
         self.incidents.sort_by(|a, b| {
             let (a, b) = (&a.incident, &b.incident);
-            (b.is_open(), b.severity).cmp(&(a.is_open(), a.severity)).then_with(|| b.score.total_cmp(&a.score)).then_with(|| a.incident_id.cmp(&b.incident_id))
+            (b.is_open(), b.severity)
+                .cmp(&(a.is_open(), a.severity))
+                .then_with(|| b.score.total_cmp(&a.score))
+                .then_with(|| a.incident_id.cmp(&b.incident_id))
         });
         self.round = Some(judged.round.clone());
         self.open = open.len();
@@ -192,7 +195,11 @@ impl Account {
             }
             let count = |state| self.incidents.iter().filter(|t| t.incident.state == state).count();
             let (opened, updated, closed) = (count(IncidentState::Opened), count(IncidentState::Updated), count(IncidentState::Closed));
-            let _ = writeln!(out, "signals {}; incidents: {opened} opened, {updated} updated, {closed} closed, {} open now", round.signals, self.open);
+            let _ = writeln!(
+                out,
+                "signals {}; incidents: {opened} opened, {updated} updated, {closed} closed, {} open now",
+                round.signals, self.open
+            );
         }
         let (open, closed): (Vec<_>, Vec<_>) = self.incidents.iter().partition(|t| t.incident.is_open());
         for told in open.iter().take(TOLD) {
@@ -264,7 +271,11 @@ impl Account {
         let others: Vec<&Waiting> = self.awaiting_approval.iter().filter(|w| !told.contains(&&w.plan_id)).collect();
         let mut out = String::new();
         for waiting in &others {
-            let _ = writeln!(out, "\nwaits for approval since {}: {} ({} for {})", waiting.since, waiting.plan_id, waiting.playbook_id, waiting.incident_id);
+            let _ = writeln!(
+                out,
+                "\nwaits for approval since {}: {} ({} for {})",
+                waiting.since, waiting.plan_id, waiting.playbook_id, waiting.incident_id
+            );
         }
         match (self.incidents.is_empty(), self.open) {
             (true, 0) => out.push_str("\nnothing deviates\n"),
@@ -278,7 +289,11 @@ impl Account {
             let example = self.incidents.iter().find(|t| t.incident.is_open());
             match example {
                 Some(told) => {
-                    let _ = writeln!(out, "\nlook closer: `bellwether incidents show {}`, or `bellwether report --html`", told.incident.incident_id);
+                    let _ = writeln!(
+                        out,
+                        "\nlook closer: `bellwether incidents show {}`, or `bellwether report --html`",
+                        told.incident.incident_id
+                    );
                 }
                 None if self.open == 0 && self.incidents.is_empty() => {}
                 None => out.push_str("\nlook closer: `bellwether report`\n"),
@@ -305,6 +320,7 @@ pub fn skipped(reasons: &BTreeMap<String, i64>) -> String {
 /// What governance says, with the strictest reasons.
 pub fn says(decision: &Decision) -> String {
     let reasons: Vec<&str> = decision.reasons.iter().filter(|r| r.tier == decision.tier).map(|r| r.text.as_str()).collect();
-    let unattended = if decision.tier == Tier::Allowed { if decision.unattended { ", unattended" } else { ", with a person's approval" } } else { "" };
+    let unattended =
+        if decision.tier == Tier::Allowed { if decision.unattended { ", unattended" } else { ", with a person's approval" } } else { "" };
     format!("{}{unattended}: {}", decision.tier, reasons.join("; "))
 }
