@@ -32,16 +32,6 @@ impl Kind {
             Self::ApprovalNeeded => 5,
         }
     }
-    /// The status of an HTTP answer.
-    pub const fn http_status(self) -> u16 {
-        match self {
-            Self::User => 400,
-            Self::Config | Self::Internal => 500,
-            Self::Upstream => 502,
-            Self::Refused => 403,
-            Self::ApprovalNeeded | Self::Findings => 409,
-        }
-    }
 }
 
 /// A failure as a person sees it.

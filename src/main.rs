@@ -5,6 +5,9 @@
 //! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing),
 //! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
 
+// A binary has no public interface: `pub` here means "for the other modules".
+#![allow(unreachable_pub)]
+
 mod api;
 mod auth;
 mod cli;

@@ -37,9 +37,6 @@ impl Principal {
 /// Why a token does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// There is no key to check it with.
-    #[error("no key is configured to check tokens with; make one with `bellwether token issue`")]
-    NoKey,
     /// The key is of no accepted kind.
     #[error("the configured public key is neither Ed25519, P-256 nor RSA in PEM form")]
     BadKey,

@@ -108,7 +108,7 @@ fn token_failure(error: &TokenError, verifier: &Verifier, token: &str) -> Failur
             Failure::user("the token is not valid: its signature, algorithm, issuer or audience is not what is required, or it is no JWT")
                 .hint("tokens are checked with serve.key_file, or with serve.public_key_file and serve.issuer where these are set")
         }
-        TokenError::NoKey | TokenError::BadKey => Failure::of(Kind::Config, error),
+        TokenError::BadKey => Failure::of(Kind::Config, error),
         TokenError::Early(_) => Failure::user(error.to_string()),
     }
 }

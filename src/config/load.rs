@@ -95,11 +95,8 @@ impl Config {
         at(&mut self.redaction.key_file);
         self.lineage.files.iter_mut().for_each(at);
         let governance = &mut self.governance;
-        for path in [&mut governance.blueprints, &mut governance.playbooks, &mut governance.checks, &mut self.serve.public_key_file] {
-            if let Some(path) = path {
-                at(path);
-            }
-        }
+        let named = [&mut governance.blueprints, &mut governance.playbooks, &mut governance.checks, &mut self.serve.public_key_file];
+        named.into_iter().flatten().for_each(at);
         self.runs.files.iter_mut().for_each(at);
         if let Some(path) = self.runs.postgres.as_mut().and_then(|p| p.dsn_file.as_mut()) {
             at(path);
