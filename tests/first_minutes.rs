@@ -1,11 +1,9 @@
 //! A person with nothing but a Prometheus: from its address to a page that shows what is wrong.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use bellwether_model::time::Timestamp;
 
 use crate::bellwether::Desk;
-use crate::servers::{OpenMetrics, Prometheus};
+use crate::servers::{OpenMetrics, Prometheus, noise, now};
 
 /// Seconds between the samples of the history.
 const EVERY: i64 = 120;
@@ -14,20 +12,6 @@ const SERVICES: [&str; 8] = ["iris", "wine", "fraud", "churn", "search", "rank",
 /// Upper bounds of the latency histogram, in seconds, with the share of requests up to each on a good day and on a bad one.
 const BUCKETS: [(&str, f64, f64); 6] =
     [("0.05", 0.40, 0.10), ("0.1", 0.80, 0.25), ("0.25", 0.97, 0.50), ("0.5", 0.995, 0.80), ("1.0", 0.999, 0.96), ("+Inf", 1.0, 1.0)];
-
-/// The present, on the grid of the history.
-#[expect(clippy::disallowed_methods, reason = "a real Prometheus keeps what is recent by the wall clock")]
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
-    since.as_secs() as i64 / EVERY * EVERY
-}
-
-/// A number in -1..1 that looks random and is the same every time.
-fn noise(series: usize, step: i64) -> f64 {
-    let mixed = (series as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (step as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
-    let mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((mixed >> 40) as f64 / (1 << 23) as f64) - 1.0
-}
 
 /// Fourteen days of eight model servers with a daily rhythm; the first is slow for the last two hours.
 fn fortnight(until: i64) -> OpenMetrics {
@@ -56,7 +40,7 @@ fn fortnight(until: i64) -> OpenMetrics {
 
 #[test]
 fn from_an_address_to_a_page_that_shows_the_one_thing_that_is_wrong() {
-    let until = now();
+    let until = now() / EVERY * EVERY;
     let prometheus = Prometheus::start(fortnight(until), None);
     let desk = Desk::new();
 
@@ -90,7 +74,7 @@ fn from_an_address_to_a_page_that_shows_the_one_thing_that_is_wrong() {
 
 #[test]
 fn a_query_that_prometheus_refuses_is_shown_with_its_words_and_the_place_of_the_rule() {
-    let until = now();
+    let until = now() / EVERY * EVERY;
     let mut history = OpenMetrics::default();
     history.family("depth", "gauge");
     for pod in ["a", "b"] {

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use bellwether_executor::apiserver::ApiServer;
@@ -48,6 +48,19 @@ pub(crate) fn http(address: SocketAddr, path: &str, body: Option<&str>) -> Optio
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split_whitespace().nth(1)?.parse().ok()?;
     Some((status, body.to_owned()))
+}
+
+/// The present in seconds since the epoch.
+#[expect(clippy::disallowed_methods, reason = "a real Prometheus keeps what is recent by the wall clock")]
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs() as i64
+}
+
+/// A number in -1..1 that looks random and is the same every time.
+pub(crate) fn noise(series: usize, step: i64) -> f64 {
+    let mixed = (series as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (step as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((mixed >> 40) as f64 / (1 << 23) as f64) - 1.0
 }
 
 /// Samples in OpenMetrics text, for backfilling: first all of one metric family, then the next.

@@ -1,11 +1,15 @@
 //! From a deviation to an outcome: judged, recommended, planned, decided, carried out, verified.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::world::{World, scaled};
+use crate::servers::wait_for;
 
 /// The JSON that a column holds as text.
 fn parsed(row: &Value, column: &str) -> Value {
@@ -74,55 +78,66 @@ fn fields_that_someone_else_owns_are_left_alone() {
     assert!(world.effects().is_empty() && world.replicas() == (1, 3));
 }
 
-/// Kills the binary with SIGKILL while its `nth` write is at the API server, which lets the write take effect or not; then goes on.
-fn killed_at_write(nth: u32, lands: bool) {
-    let case = format!("killed at write {nth}, which {}", if lands { "took effect" } else { "did not take effect" });
-    let world = World::start();
-    world.perverse.store(true, Ordering::Relaxed);
-    let victim = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let (mut left, pid) = (nth, victim.clone());
-    let dead = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let died = dead.clone();
-    let seen = std::sync::Mutex::new(());
-    let counter = std::sync::atomic::AtomicU32::new(0);
-    left -= 1;
-    world.api.inject(|faults| {
-        faults.admission = Some(Box::new(move |_| {
-            let _one_at_a_time = seen.lock();
-            if counter.fetch_add(1, Ordering::SeqCst) != left {
-                return None;
-            }
-            let status = std::process::Command::new("kill").args(["-9", &pid.load(Ordering::SeqCst).to_string()]).status();
-            died.store(status.is_ok_and(|s| s.success()), Ordering::SeqCst);
-            (!lands).then(|| "the server went away".to_owned())
-        }));
-    });
-    world.desk.run("ingest").expect(0);
-    for _ in 0..40 {
-        let mut child = world
-            .desk
-            .command(&["round", "--no-ingest"])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        victim.store(child.id(), Ordering::SeqCst);
-        child.wait().expect("the binary ends");
-        if dead.load(Ordering::SeqCst) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
-    assert!(dead.load(Ordering::SeqCst), "{case}: there was no such write");
-    let state = world.settled();
-    assert_eq!(state, "rolled_back", "{case}: {:#?}", world.executions());
+/// Kills a process as a crash would: it gets no chance to tidy up.
+fn kill(pid: u32) -> bool {
+    Command::new("kill").args(["-9", &pid.to_string()]).status().is_ok_and(|status| status.success())
+}
+
+/// Begins a command of the binary that nobody reads the output of.
+fn begin(world: &World, args: &[&str]) -> Child {
+    world.desk.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+}
+
+/// Asserts that the change was made once and taken back once, whatever happened between.
+fn assert_exactly_once(world: &World, case: &str) {
+    assert_eq!(world.settled(), "rolled_back", "{case}: {:#?}", world.executions());
     assert_eq!(world.replicas(), (1, 3), "{case}");
-    let mut times = BTreeMap::new();
+    let mut times: BTreeMap<String, u32> = BTreeMap::new();
     for effect in world.effects() {
-        *times.entry(effect.action_id().unwrap_or("none").to_owned()).or_insert(0) += 1;
+        *times.entry(effect.action_id().unwrap_or("none").to_owned()).or_default() += 1;
     }
     assert_eq!(times.values().copied().collect::<Vec<_>>(), [1, 1], "{case}: each action takes effect exactly once: {times:?}");
     world.desk.run("audit verify").expect(0);
+}
+
+/// Kills the binary while its write of this number is at the API server, and lets the write take effect or not.
+fn killed_at_write(number: u32, lands: bool) {
+    let case = format!("killed at write {number}, which {}", if lands { "took effect" } else { "did not take effect" });
+    let world = World::start();
+    world.perverse.store(true, Ordering::Relaxed);
+    world.desk.run("ingest").expect(0);
+    let (victim, dead) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let (pid, died, writes) = (victim.clone(), dead.clone(), AtomicU32::new(0));
+    world.api.inject(|faults| {
+        faults.admission = Some(Box::new(move |_| {
+            if writes.fetch_add(1, Ordering::SeqCst) + 1 != number {
+                return None;
+            }
+            died.store(kill(pid.load(Ordering::SeqCst)), Ordering::SeqCst);
+            (!lands).then(|| "the server went away".to_owned())
+        }));
+    });
+    wait_for(&case, Duration::from_secs(60), || {
+        let mut child = begin(&world, &["round", "--no-ingest"]);
+        victim.store(child.id(), Ordering::SeqCst);
+        child.wait().expect("the binary ends");
+        dead.load(Ordering::SeqCst)
+    });
+    assert_exactly_once(&world, &case);
+}
+
+#[test]
+fn killed_while_verifying_it_goes_on_exactly_once() {
+    let world = World::start();
+    world.perverse.store(true, Ordering::Relaxed);
+    world.judged();
+    assert_eq!(world.effects().len(), 1, "{:#?}", world.executions());
+    assert_eq!(world.executions()[0]["state"], "verifying");
+    let mut child = begin(&world, &["act"]);
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(kill(child.id()), "act waits for the verification");
+    child.wait().expect("the binary ends");
+    assert_exactly_once(&world, "killed while verifying");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -16,7 +16,7 @@ use bellwether_model::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::bellwether::Desk;
-use crate::servers::{OpenMetrics, Postgres, Prometheus, Served, kubernetes, wait_for, write_kubeconfig};
+use crate::servers::{OpenMetrics, Postgres, Prometheus, Served, kubernetes, noise, now, wait_for, write_kubeconfig};
 
 /// The endpoints, all in the namespace `ml`, by name.
 pub(crate) const SERVICES: [&str; 4] = ["fraud", "iris", "rank", "wine"];
@@ -36,19 +36,11 @@ pub(crate) struct World {
     pub(crate) desk: Desk,
     /// The simulated cluster.
     pub(crate) api: ApiServer,
-    /// When the history ends.
-    pub(crate) until: Timestamp,
     /// Whether more replicas make `iris` slower instead of faster.
     pub(crate) perverse: Arc<AtomicBool>,
     prometheus: Prometheus,
     _postgres: Postgres,
     _served: [Served; 2],
-}
-
-/// The present in seconds since the epoch, on the grid of the history.
-#[expect(clippy::disallowed_methods, reason = "a real Prometheus keeps what is recent by the wall clock")]
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970").as_secs() as i64
 }
 
 impl World {
@@ -81,7 +73,7 @@ impl World {
             let arrived = prometheus.values("count_over_time(latency_p95{service=\"iris\"}[10s])");
             arrived.first().is_some_and(|n| *n >= 1.0)
         });
-        Self { desk, api, until: Timestamp::from_secs(until), perverse, prometheus, _postgres: postgres, _served: [metrics, cluster] }
+        Self { desk, api, perverse, prometheus, _postgres: postgres, _served: [metrics, cluster] }
     }
 
     /// The InferenceService `iris` as the cluster has it.
@@ -139,13 +131,6 @@ fn inference_service(name: &str) -> Value {
 pub(crate) fn scaled(name: &str, least: u32, most: u32) -> Value {
     json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": name, "namespace": "ml"},
         "spec": {"predictor": {"minReplicas": least, "maxReplicas": most}}})
-}
-
-/// A number in -1..1 that looks random and is the same every time.
-fn noise(series: usize, step: i64) -> f64 {
-    let mixed = (series as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (step as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
-    let mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((mixed >> 40) as f64 / (1 << 23) as f64) - 1.0
 }
 
 fn history(until: i64) -> OpenMetrics {
