@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bellwether_detectors::rule::Rule;
 use bellwether_embeddings::{Embedder, Redactor};
+use bellwether_executor::journal::record::Record;
 use bellwether_executor::{Cluster, Journal};
 use bellwether_governance::binding::Governance;
 use bellwether_lake::Lake;
 use bellwether_model::digest::Digest;
-use bellwether_model::id::{IncidentId, RoundId};
+use bellwether_model::id::{IncidentId, PlanId, RoundId};
 use bellwether_model::incident::Incident;
 use bellwether_model::outcome::Outcome;
 use bellwether_model::round::Round;
@@ -177,8 +178,17 @@ impl Cycle {
     /// # Errors
     /// The journal cannot be used, or the ledger cannot be written.
     pub async fn act(&self, now: Timestamp) -> Result<(Acted, Vec<Outcome>), Failure> {
+        self.act_on(None, now).await
+    }
+
+    /// As [`Cycle::act`], for this plan only where one is given.
+    ///
+    /// # Errors
+    /// As [`Cycle::act`].
+    pub async fn act_on(&self, plan: Option<&PlanId>, now: Timestamp) -> Result<(Acted, Vec<Outcome>), Failure> {
         let acting = self.acting();
-        let acted = acting.carry_on(now).await.map_err(|e| Failure::of(Kind::Upstream, &e))?;
+        let wanted = |record: &Record| plan.is_none_or(|id| record.plan.plan_id == *id);
+        let acted = acting.carry_on_those(wanted, now).await.map_err(|e| Failure::of(Kind::Upstream, &e))?;
         let outcomes = if acted.executions.is_empty() {
             Vec::new()
         } else {

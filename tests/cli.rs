@@ -9,8 +9,28 @@ use crate::servers::free_address;
 fn help_names_every_command_and_the_first_steps() {
     let ran = Desk::new().run("--help").expect(0);
     let commands = [
-        "init", "doctor", "demo", "ingest", "detect", "drift", "signals", "incidents", "label", "recommend", "plan", "approve", "act", "round",
-        "report", "serve", "sql", "lineage", "token", "audit", "lake", "completions",
+        "init",
+        "doctor",
+        "demo",
+        "ingest",
+        "detect",
+        "drift",
+        "signals",
+        "incidents",
+        "label",
+        "recommend",
+        "plan",
+        "approve",
+        "act",
+        "round",
+        "report",
+        "serve",
+        "sql",
+        "lineage",
+        "token",
+        "audit",
+        "lake",
+        "completions",
     ];
     for command in commands {
         assert!(ran.out.lines().any(|line| line.split_whitespace().next() == Some(command)), "{command} is not in\n{}", ran.out);
@@ -60,7 +80,13 @@ fn failures_are_json_where_json_was_asked_for() {
 #[test]
 fn sql_that_writes_is_refused() {
     let desk = Desk::with("version: 1\n");
-    for query in ["DELETE FROM signals", "INSERT INTO labels SELECT * FROM labels", "CREATE TABLE t AS SELECT 1", "DROP TABLE signals", "COPY signals TO 'x.csv'"] {
+    for query in [
+        "DELETE FROM signals",
+        "INSERT INTO labels SELECT * FROM labels",
+        "CREATE TABLE t AS SELECT 1",
+        "DROP TABLE signals",
+        "COPY signals TO 'x.csv'",
+    ] {
         let ran = desk.run_args(&["sql", query]).expect(1);
         assert!(ran.err.starts_with("error: ") && ran.err.contains("read"), "{query}: {}", ran.err);
     }
@@ -111,7 +137,8 @@ fn the_environment_overrides_the_configuration_and_is_named_when_wrong() {
 #[test]
 fn an_unreachable_prometheus_does_not_stop_the_other_sources() {
     let address = free_address();
-    let desk = Desk::with(&format!("version: 1\nprometheus: {{url: 'http://{address}', packs: [prometheus]}}\nruns: {{files: [runs.jsonl]}}\n"));
+    let desk =
+        Desk::with(&format!("version: 1\nprometheus: {{url: 'http://{address}', packs: [prometheus]}}\nruns: {{files: [runs.jsonl]}}\n"));
     desk.write("runs.jsonl", RUN);
     let ran = desk.run("ingest").expect(1);
     ran.says(&[&format!("no Prometheus answers at http://{address}")]);
@@ -128,16 +155,17 @@ const RUN: &str = concat!(
 #[test]
 fn a_malformed_blueprint_is_shown_where_it_is_wrong() {
     let desk = Desk::with("version: 1\ngovernance: {blueprints: blueprints}\n");
-    desk.write("blueprints/iris.yaml", "metadata:\n  name: iris\nspec:\n  scaling:\n    min_replicas: many\n");
-    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:5:"]);
-    desk.write("blueprints/iris.yaml", "metadata:\n  name: iris\nspec:\n  scalling:\n    min_replicas: 1\n");
-    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:4:", "scaling"]);
+    desk.write("blueprints/iris.yaml", "metadata: {name: iris, version: 1.0.0}\nspec:\n  scaling:\n    min_replicas: many\n");
+    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:4:"]);
+    desk.write("blueprints/iris.yaml", "metadata: {name: iris, version: 1.0.0}\nspec:\n  scalling:\n    min_replicas: 1\n");
+    desk.run("round --no-ingest").expect(1).says(&["blueprints/iris.yaml:3:", "scaling"]);
 }
 
 #[test]
 fn an_unknown_verb_of_a_playbook_names_the_nearest_known() {
     let desk = Desk::with("version: 1\ngovernance: {playbooks: playbooks}\n");
-    let playbook = "id: p\nname: P\ndescription: Scales.\nversion: 1.0.0\ntarget: endpoint\nactions:\n  - verb: scale_endpiont\n    add_min: 1\n";
+    let playbook =
+        "id: p\nname: P\ndescription: Scales.\nversion: 1.0.0\ntarget: endpoint\nactions:\n  - verb: scale_endpiont\n    add_min: 1\n";
     desk.write("playbooks/p.yaml", playbook);
     desk.run("round --no-ingest").expect(1).says(&["playbooks/p.yaml:7:", "scale_endpiont", "scale_endpoint"]);
 }

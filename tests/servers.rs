@@ -89,8 +89,12 @@ impl Prometheus {
         }
         let mut config = "global: {scrape_interval: 1s, scrape_timeout: 900ms}\n".to_owned();
         if let Some(target) = target {
-            let _ =
-                writeln!(config, "scrape_configs: [{{job_name: fleet, honor_labels: true, static_configs: [{{targets: ['{target}']}}]}}]");
+            // Without the labels that scraping adds, what is scraped carries on the series of the history.
+            let relabel = "metric_relabel_configs: [{action: labeldrop, regex: instance|job}]";
+            let _ = writeln!(
+                config,
+                "scrape_configs: [{{job_name: fleet, honor_labels: true, static_configs: [{{targets: ['{target}']}}], {relabel}}}]"
+            );
         }
         fs::write(path.join("prometheus.yml"), config).expect("the temporary folder is writable");
         let address = free_address();

@@ -60,6 +60,9 @@ pub enum RedactError {
     },
 }
 
+/// More than any text needs: a second round finds what the first uncovered, a third what the second did.
+const MOST_ROUNDS: usize = 8;
+
 impl Redactor {
     /// A redactor with this key, of any length but zero, that also replaces these names; empty names are passed over.
     pub fn new(key: &[u8], names: &[String]) -> Result<Self, RedactError> {
@@ -78,9 +81,17 @@ impl Redactor {
     /// The text with everything of the module's table replaced; borrowed when there is nothing. Redacting twice changes nothing more.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut result = Cow::Borrowed(text);
-        for i in &self.set.matches(text) {
-            if let Some(replaced) = self.replace(i, &result) {
-                result = Cow::Owned(replaced);
+        // What is left beside a replacement can be a match of its own; each round hides more, so this ends.
+        for _ in 0..MOST_ROUNDS {
+            let mut changed = false;
+            for i in &self.set.matches(&result) {
+                if let Some(replaced) = self.replace(i, &result) {
+                    changed |= replaced != *result;
+                    result = Cow::Owned(replaced);
+                }
+            }
+            if !changed {
+                break;
             }
         }
         result

@@ -136,8 +136,16 @@ impl Acting<'_> {
     /// # Errors
     /// When the journal cannot be used. What one execution meets holds up no other.
     pub async fn carry_on(&self, now: Timestamp) -> Result<Acted, ActError> {
+        self.carry_on_those(|_| true, now).await
+    }
+
+    /// Carries on those open executions that are wanted; otherwise as [`Acting::carry_on`].
+    ///
+    /// # Errors
+    /// As [`Acting::carry_on`].
+    pub async fn carry_on_those(&self, wanted: impl Fn(&Record) -> bool, now: Timestamp) -> Result<Acted, ActError> {
         let mut acted = Acted::default();
-        for record in self.journal.open_executions().await? {
+        for record in self.journal.open_executions().await?.into_iter().filter(wanted) {
             let id = record.execution_id.clone();
             match self.carry_one(record, now, &mut acted).await {
                 Ok(Some(at)) => acted.next_at = Some(acted.next_at.map_or(at, |t| t.min(at))),

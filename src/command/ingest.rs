@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex};
 
+use bellwether_lake::Snapshot;
+use bellwether_lake::tables::SAMPLES;
 use bellwether_model::run::Run;
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::ingest::{Ingest, Progress, SourceError, Sources, Summary, drain_inbox, ingest};
@@ -75,7 +77,8 @@ pub async fn run(config: Config, args: IngestArgs, output: Output) -> Result<(),
     let mut account = account(&summary);
     if let Some(path) = &args.export {
         let session = session(&lake, None).await?;
-        let runs: Vec<Run> = session.rows("SELECT * FROM runs_current ORDER BY updated_at, source, run_id").await.map_err(|e| sql_failure(&e))?;
+        let runs: Vec<Run> =
+            session.rows("SELECT * FROM runs_current ORDER BY updated_at, source, run_id").await.map_err(|e| sql_failure(&e))?;
         account.exported = Some(export::jsonl(&runs, path).map_err(|e| Failure::of(Kind::User, &e))?);
     }
     output::print(output, &account, || text(&account))?;
@@ -83,14 +86,21 @@ pub async fn run(config: Config, args: IngestArgs, output: Output) -> Result<(),
         eprintln!("{n} runs written to {}", path.display());
     }
     failure(&account).map_or(Ok(()), |failure| {
-        Err(if is_empty(&sources) && takes_inbox { failure } else { failure.hint("what the others brought is stored; mend the cause and run it again: it carries on where the ledger ends") })
+        Err(if is_empty(&sources) && takes_inbox {
+            failure
+        } else {
+            failure.hint("what the others brought is stored; mend the cause and run it again: it carries on where the ledger ends")
+        })
     })
 }
 
 /// The configuration with only the source that was asked for, and with the files of the command line.
 fn only(mut config: Config, args: &IngestArgs) -> Config {
     if !args.files.is_empty() && !matches!(args.source, Some(IngestSource::Runs | IngestSource::Lineage)) {
-        usage(ErrorKind::MissingRequiredArgument, "--file needs to know what the files hold: write `bellwether ingest runs --file …` or `bellwether ingest lineage --file …`");
+        usage(
+            ErrorKind::MissingRequiredArgument,
+            "--file needs to know what the files hold: write `bellwether ingest runs --file …` or `bellwether ingest lineage --file …`",
+        );
     }
     if args.export.is_some() && args.source != Some(IngestSource::Runs) {
         usage(ErrorKind::MissingRequiredArgument, "--export is for run history: write `bellwether ingest runs --export …`");
@@ -118,15 +128,28 @@ fn only(mut config: Config, args: &IngestArgs) -> Config {
 }
 
 fn is_empty(sources: &Sources) -> bool {
-    let has_fleet = !sources.endpoints.is_empty() || !sources.pools.is_empty() || matches!(sources.cluster, bellwether_executor::Cluster::Kubernetes(_));
-    sources.prometheus.is_none() && sources.postgres.is_none() && sources.run_files.is_empty() && sources.lineage_files.is_empty() && !has_fleet
+    let has_fleet = !sources.endpoints.is_empty()
+        || !sources.pools.is_empty()
+        || matches!(sources.cluster, bellwether_executor::Cluster::Kubernetes(_));
+    sources.prometheus.is_none()
+        && sources.postgres.is_none()
+        && sources.run_files.is_empty()
+        && sources.lineage_files.is_empty()
+        && !has_fleet
 }
 
 fn nothing_configured(source: Option<IngestSource>) -> Failure {
     let (what, hint) = match source {
-        Some(IngestSource::Prometheus) => ("no Prometheus is configured", "set `prometheus: {url: http://HOST:9090}`, or PROM_URL in the environment"),
-        Some(IngestSource::Runs) => ("no run history is configured", "set `runs: {postgres: {}}` with POSTGRES_DSN in the environment, or `runs: {files: [runs.jsonl]}`, or give --file"),
-        Some(IngestSource::Lineage) => ("no lineage is configured", "set `lineage: {files: [events.jsonl]}`, give --file, or send events to the API"),
+        Some(IngestSource::Prometheus) => {
+            ("no Prometheus is configured", "set `prometheus: {url: http://HOST:9090}`, or PROM_URL in the environment")
+        }
+        Some(IngestSource::Runs) => (
+            "no run history is configured",
+            "set `runs: {postgres: {}}` with POSTGRES_DSN in the environment, or `runs: {files: [runs.jsonl]}`, or give --file",
+        ),
+        Some(IngestSource::Lineage) => {
+            ("no lineage is configured", "set `lineage: {files: [events.jsonl]}`, give --file, or send events to the API")
+        }
         Some(IngestSource::Inventory) => ("no inventory is configured", "set `kubernetes: {}`, or list `endpoints:` and `pools:`"),
         None => ("no source is configured", "write a configuration with `bellwether init --prom URL`"),
     };
@@ -194,7 +217,11 @@ pub fn text(account: &Account) -> String {
         row.insert("state".into(), json!(if source.errors.is_empty() { "ok" } else { "failed" }));
         rows.push(row);
     }
-    let mut text = if rows.is_empty() { "nothing waits in the inbox".to_owned() } else { output::table(&rows, &["source", "new rows", "rejected", "state"]) };
+    let mut text = if rows.is_empty() {
+        "nothing waits in the inbox".to_owned()
+    } else {
+        output::table(&rows, &["source", "new rows", "rejected", "state"])
+    };
     for source in &account.sources {
         for warning in &source.warnings {
             text.push_str(&format!("\nwarning: {}: {warning}", source.source));
@@ -219,7 +246,8 @@ impl Bar {
     /// A bar that shows nothing yet.
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg:14} {bar:30} {pos}/{len} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template("{msg:14} {bar:30} {pos}/{len} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style)
         });
         Self { bar, source: Mutex::new("") }
@@ -247,15 +275,9 @@ impl Bar {
     }
 }
 
-/// The newest sample in the ledger; none when there is no sample.
-pub async fn newest_sample(session: &bellwether_sql::Session) -> Result<Option<Timestamp>, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Newest {
-        #[serde(default)]
-        ts: Option<Timestamp>,
-    }
-    let rows: Vec<Newest> = session.rows("SELECT max(ts) AS ts FROM samples").await.map_err(|e| sql_failure(&e))?;
-    Ok(rows.into_iter().next().and_then(|r| r.ts))
+/// The time of the newest sample in the ledger, as its log says; none when there is no sample.
+pub fn newest_sample(snapshot: &Snapshot) -> Option<Timestamp> {
+    snapshot.stat().into_iter().find(|t| t.table == SAMPLES.name).and_then(|t| t.newest)
 }
 
 #[cfg(test)]
@@ -265,7 +287,15 @@ mod tests {
     #[test]
     fn the_same_words_at_many_places_are_said_once() {
         let at = |place: &str, words: &str| (place.to_owned(), words.to_owned());
-        let said = grouped([at("pack node:7: rule a", "no answer"), at("", "the disk is full"), at("pack node:9: rule b", "no answer"), at("r.yaml:2: rule c", "bad")].into_iter());
+        let said = grouped(
+            [
+                at("pack node:7: rule a", "no answer"),
+                at("", "the disk is full"),
+                at("pack node:9: rule b", "no answer"),
+                at("r.yaml:2: rule c", "bad"),
+            ]
+            .into_iter(),
+        );
         assert_eq!(said, ["pack node:7: rule a, and 1 more: no answer", "the disk is full", "r.yaml:2: rule c: bad"]);
         assert_eq!(split("pack node:7: rule a: many: series"), at("pack node:7: rule a", "many: series"));
         assert_eq!(split("nothing"), at("", "nothing"));
@@ -280,9 +310,19 @@ mod tests {
             warnings: vec!["slow".into()],
             errors: errors.iter().map(|e| (*e).to_owned()).collect(),
         };
-        let account = Account { sources: vec![source("prometheus", &[("samples", 12), ("series", 0)], &[]), source("postgres", &[], &["no answer"])], new_rows: 12, exported: None };
+        let account = Account {
+            sources: vec![source("prometheus", &[("samples", 12), ("series", 0)], &[]), source("postgres", &[], &["no answer"])],
+            new_rows: 12,
+            exported: None,
+        };
         let text = text(&account);
-        assert!(text.contains("12 samples") && !text.contains("series") && text.contains("nothing new") && text.contains("warning: prometheus: slow"), "{text}");
+        assert!(
+            text.contains("12 samples")
+                && !text.contains("series")
+                && text.contains("nothing new")
+                && text.contains("warning: prometheus: slow"),
+            "{text}"
+        );
         assert_eq!(failure(&account).unwrap().message, "postgres: no answer");
         assert!(failure(&Account::default()).is_none());
     }

@@ -52,7 +52,8 @@ struct FoundPack {
 /// Runs the command.
 pub async fn run(path: &Path, args: InitArgs, output: Output) -> Result<(), Failure> {
     if path.exists() && !args.force {
-        return Err(Failure::user(format!("{} is there already", path.display())).hint("keep it, name another with --config FILE, or overwrite it with --force"));
+        return Err(Failure::user(format!("{} is there already", path.display()))
+            .hint("keep it, name another with --config FILE, or overwrite it with --force"));
     }
     if args.prom.password().is_some() {
         return Err(Failure::user("the address holds a password, and secrets do not belong into the configuration")
@@ -94,14 +95,22 @@ fn unreachable(error: &PrometheusError, client: &Prometheus) -> Failure {
 
 /// How many series each rule of these packs gives now, by pack and rule. A rule that fails gives none: ingest will say why.
 async fn answering(client: &Prometheus, packs: &[Pack], now: Timestamp) -> BTreeMap<(String, String), usize> {
-    let asks = packs.iter().flat_map(|pack| pack.rules.iter().map(|rule| (pack.head.name.clone(), rule.place.to_string(), rule.expr.clone())));
-    let answers = futures::stream::iter(asks).map(|(pack, place, expr)| async move { ((pack, place), client.query(&expr, now).await.map_or(0, |found| found.len())) });
+    let asks =
+        packs.iter().flat_map(|pack| pack.rules.iter().map(|rule| (pack.head.name.clone(), rule.place.to_string(), rule.expr.clone())));
+    let answers = futures::stream::iter(asks)
+        .map(|(pack, place, expr)| async move { ((pack, place), client.query(&expr, now).await.map_or(0, |found| found.len())) });
     answers.buffered(CONCURRENCY).collect().await
 }
 
 fn found_pack(pack: &Pack, series: &BTreeMap<(String, String), usize>) -> FoundPack {
     let own = || series.iter().filter(|((name, _), _)| *name == pack.head.name).map(|(_, n)| *n);
-    FoundPack { name: pack.head.name.clone(), title: pack.head.title.clone(), rules: pack.rules.len(), answering: own().filter(|n| *n > 0).count(), series: own().sum() }
+    FoundPack {
+        name: pack.head.name.clone(),
+        title: pack.head.title.clone(),
+        rules: pack.rules.len(),
+        answering: own().filter(|n| *n > 0).count(),
+        series: own().sum(),
+    }
 }
 
 fn words(found: &Found) -> String {
@@ -112,12 +121,19 @@ fn words(found: &Found) -> String {
     } else {
         text.push_str("Packs of rules that fit:\n");
         for pack in &found.packs {
-            text.push_str(&format!("  {:<14} {}: {} of {} rules answer now, {} series\n", pack.name, pack.title, pack.answering, pack.rules, pack.series));
+            text.push_str(&format!(
+                "  {:<14} {}: {} of {} rules answer now, {} series\n",
+                pack.name, pack.title, pack.answering, pack.rules, pack.series
+            ));
         }
     }
     text.push_str(&format!("Written: {}. Nothing is carried out while it says act.mode: plan.\n\nNext:\n", found.config));
     let config = if found.config == "bellwether.yaml" { String::new() } else { format!(" --config {}", found.config) };
-    for (command, purpose) in [("ingest --backfill 14d", "two weeks of metrics into the ledger"), ("round", "judge them"), ("report --html", "a page to look at and to share")] {
+    for (command, purpose) in [
+        ("ingest --backfill 14d", "two weeks of metrics into the ledger"),
+        ("round", "judge them"),
+        ("report --html", "a page to look at and to share"),
+    ] {
         text.push_str(&format!("  {:<44} {purpose}\n", format!("bellwether{config} {command}")));
     }
     text.trim_end().to_owned()

@@ -1,12 +1,21 @@
 //! What is done: one file for each command.
 
+pub mod act;
+pub mod approve;
 pub mod audit;
 pub mod completions;
+pub mod demo;
+pub mod detect;
+pub mod doctor;
+pub mod drift;
+pub mod incidents;
 pub mod ingest;
 pub mod init;
 pub mod label;
 pub mod lake;
 pub mod lineage;
+pub mod plan;
+pub mod recommend;
 pub mod report;
 pub mod round;
 pub mod serve;
@@ -29,23 +38,34 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let output = global.output;
     let load = || config::load(&global.config);
     match cli.command {
+        Command::Act(args) => act::run(load()?, args, output).await,
+        Command::Approve(args) => approve::run(&load()?, args, output).await,
         Command::Audit(args) => audit::run(&load()?, args, output).await,
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())
         }
-        Command::Init(args) => init::run(&global.config, args, output).await,
+        Command::Demo(args) => demo::run(args, output).await,
+        Command::Detect(args) => detect::run(&load()?, args, output).await,
+        Command::Doctor(args) => doctor::run(&global.config, args, output).await,
+        Command::Drift(args) => {
+            let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
+            drift::run(rule, args, output).await
+        }
+        Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
+        Command::Init(args) => init::run(&global.config, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
+        Command::Plan(args) => plan::run(&load()?, args, output).await,
+        Command::Recommend(args) => recommend::run(&load()?, args, output).await,
         Command::Report(args) => report::run(&load()?, &args, output).await,
         Command::Round(args) => round::run(load()?, args, output).await,
         Command::Serve(args) => serve::run(load()?, &args).await,
         Command::Signals(args) => signals::run(&load()?, &args, output).await,
         Command::Sql(args) => sql::run(&load()?, args, output).await,
         Command::Token(args) => token::run(&load()?, args),
-        _ => Err(Failure::new(Kind::Internal, "this command is not connected")),
     }
 }
 

@@ -24,7 +24,7 @@ pub async fn run(config: &Config, args: &ReportArgs, output: Output) -> Result<(
     let now = clock::now();
     let end = match args.as_of {
         Some(at) => at,
-        None => newest_sample(&session).await?.unwrap_or(now).min(now),
+        None => newest_sample(session.snapshot()).unwrap_or(now).min(now),
     };
     // The audit chain is the journal's; without a journal nothing was ever done.
     let journal = if config.journal.path.exists() { Some(open::journal(config).await?) } else { None };
@@ -34,7 +34,14 @@ pub async fn run(config: &Config, args: &ReportArgs, output: Output) -> Result<(
     if let Some(path) = &args.html {
         let page = html::page(&data);
         std::fs::write(path, &page).map_err(|e| Failure::user(format!("cannot write the page to {}: {e}", path.display())))?;
-        let note = format!("{} written ({} KiB, {} incidents from {} to {})", path.display(), page.len().div_ceil(1_024), data.incidents.len(), data.range.start, data.range.end);
+        let note = format!(
+            "{} written ({} KiB, {} incidents from {} to {})",
+            path.display(),
+            page.len().div_ceil(1_024),
+            data.incidents.len(),
+            data.range.start,
+            data.range.end
+        );
         if output == Output::Table {
             return output::print(output, &data, || note);
         }

@@ -1,6 +1,6 @@
 //! `bellwether round`
 
-mod account;
+pub mod account;
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,11 @@ pub async fn once(cycle: &mut Cycle) -> Result<(), Failure> {
 }
 
 /// One round as the arguments want it: the account, and the incidents that are open after it.
-async fn turn(cycle: &mut Cycle, args: &RoundArgs, progress: &(dyn Fn(Progress) + Sync)) -> Result<(Account, BTreeMap<IncidentId, Incident>), Failure> {
+async fn turn(
+    cycle: &mut Cycle,
+    args: &RoundArgs,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<(Account, BTreeMap<IncidentId, Incident>), Failure> {
     let now = clock::now();
     let as_of = args.as_of.unwrap_or(now);
     if as_of > now {
@@ -61,10 +65,11 @@ async fn turn(cycle: &mut Cycle, args: &RoundArgs, progress: &(dyn Fn(Progress) 
         let summary = cycle.ingest(now, None, progress).await;
         account.ingest = Some(ingest::account(&summary));
     }
-    let before = session(&cycle.lake, None).await?;
     if !args.dry_run {
-        refuse_the_past(last_judged(&before).await.map_err(|e| sql_failure(&e))?, as_of)?;
+        let newest = session(&cycle.lake, None).await?;
+        refuse_the_past(last_judged(&newest).await.map_err(|e| sql_failure(&e))?, as_of)?;
     }
+    let before = session(&cycle.lake, Some(as_of)).await?;
     let known = before.evidence().await.map_err(|e| sql_failure(&e))?;
     let judged = cycle.judge(as_of, now, !args.dry_run).await?;
     let open = open_after(known.open_incidents, &judged);
@@ -148,10 +153,13 @@ fn reaches(line: FailOn, severity: Severity) -> bool {
 fn end(account: &Account, open: &BTreeMap<IncidentId, Incident>, fail_on: Option<FailOn>) -> Result<(), Failure> {
     let ingest = account.ingest.as_ref().and_then(ingest::failure);
     if let Some(failure) = ingest {
-        return Err(failure.hint("the round judged what the ledger has; mend the cause and run it again: it carries on where the ledger ends"));
+        return Err(
+            failure.hint("the round judged what the ledger has; mend the cause and run it again: it carries on where the ledger ends")
+        );
     }
     if !account.notify_errors.is_empty() {
-        return Err(Failure::new(Kind::Upstream, account.notify_errors.join("\n       ")).hint("the round is recorded; check `notify` in the configuration"));
+        return Err(Failure::new(Kind::Upstream, account.notify_errors.join("\n       "))
+            .hint("the round is recorded; check `notify` in the configuration"));
     }
     let found = fail_on.map_or(0, |line| open.values().filter(|i| reaches(line, i.severity)).count());
     match found {
@@ -192,7 +200,10 @@ async fn replay(cycle: &Cycle, id: &str, output: Output) -> Result<(), Failure> 
     let value = json!({"round_id": original.round_id, "as_of": original.as_of, "identical": identical, "result_digest": again.result_digest, "same_config": same_config, "differs": differs});
     output::print(output, &value, || {
         if identical {
-            format!("round {} as of {}: identical, {} signals, {} incidents, {} recommendations, digest {}", original.round_id, original.as_of, again.signals, again.incidents, again.recommendations, again.result_digest)
+            format!(
+                "round {} as of {}: identical, {} signals, {} incidents, {} recommendations, digest {}",
+                original.round_id, original.as_of, again.signals, again.incidents, again.recommendations, again.result_digest
+            )
         } else {
             format!("round {} as of {}: differs\n  {}", original.round_id, original.as_of, differs.join("\n  "))
         }
@@ -201,7 +212,12 @@ async fn replay(cycle: &Cycle, id: &str, output: Output) -> Result<(), Failure> 
         return Ok(());
     }
     let failure = Failure::user(format!("round {} gave other conclusions when it was judged again", original.round_id));
-    Err(if same_config { failure.hint("the same configuration was in force: another version of this program made the round, or this is a bug; please report it") } else { failure.hint("the configuration changed since: its digest was another when the round was recorded") })
+    Err(if same_config {
+        failure
+            .hint("the same configuration was in force: another version of this program made the round, or this is a bug; please report it")
+    } else {
+        failure.hint("the configuration changed since: its digest was another when the round was recorded")
+    })
 }
 
 #[cfg(test)]
@@ -211,7 +227,9 @@ mod tests {
     #[test]
     fn the_past_is_not_judged_twice() {
         let t = |h: i64| Timestamp::from_secs(h * 3_600);
-        assert!(refuse_the_past(None, t(1)).is_ok() && refuse_the_past(Some(t(1)), t(1)).is_ok() && refuse_the_past(Some(t(1)), t(2)).is_ok());
+        assert!(
+            refuse_the_past(None, t(1)).is_ok() && refuse_the_past(Some(t(1)), t(1)).is_ok() && refuse_the_past(Some(t(1)), t(2)).is_ok()
+        );
         let failure = refuse_the_past(Some(t(2)), t(1)).unwrap_err();
         assert!(failure.to_string().contains("--dry-run") && failure.message.contains("1970-01-01T02:00:00Z"), "{failure}");
     }

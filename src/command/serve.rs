@@ -15,7 +15,7 @@ use crate::cli::{Output, ReportArgs, Role, ServeArgs};
 use crate::clock::now;
 use crate::config::Config;
 use crate::cycle::Cycle;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::{api, open};
 
 /// Where the job `report` writes its page.
@@ -27,7 +27,13 @@ pub async fn run(config: Config, args: &ServeArgs) -> Result<(), Failure> {
     // Rounds and ingests take turns: both pull from the sources.
     let cycle = Arc::new(Mutex::new(Cycle::open(config.clone()).await?));
     let at_work = config.clone();
-    let runner: api::jobs::Runner = Arc::new(move |task, _| work(cycle.clone(), at_work.clone(), task).boxed());
+    // A task keeps a thread of its own busy: it computes for long, and the API's threads must stay free.
+    let runner: api::jobs::Runner = Arc::new(move |task, _| {
+        let (cycle, config) = (cycle.clone(), at_work.clone());
+        let thread = tokio::task::spawn_blocking(move || tokio::runtime::Handle::current().block_on(work(cycle, config, task)));
+        async move { thread.await.unwrap_or_else(|e| Err(Failure::new(Kind::Internal, format!("a task stopped unexpectedly: {e}")))) }
+            .boxed()
+    });
     api::serve(&config, listen, runner).await
 }
 

@@ -53,7 +53,8 @@ pub(crate) async fn gather(session: &Session, journal: Option<&Journal>, rules: 
     let known = session.evidence().await?;
     let mut rows = rows(session, &known, scope.range).await?;
     rows.charts = charts(session, rules, &rows, scope.range).await?;
-    let costs: Vec<Cost> = session.rows(&format!("SELECT * FROM costs_current WHERE period_start >= {start} ORDER BY period_start, pool, endpoint")).await?;
+    let costs: Vec<Cost> =
+        session.rows(&format!("SELECT * FROM costs_current WHERE period_start >= {start} ORDER BY period_start, pool, endpoint")).await?;
     Ok(ReportData {
         title: scope.title,
         generated_at: scope.now,
@@ -86,7 +87,10 @@ async fn rows(session: &Session, known: &Evidence, range: TimeRange) -> Result<R
         .rows(&format!("SELECT * FROM signals_current WHERE (closed_at IS NULL OR closed_at >= {start}) AND opened_at <= {end} ORDER BY opened_at, signal_id"))
         .await?;
     let changes: Vec<Change> = session
-        .rows(&format!("SELECT * FROM changes_current WHERE at BETWEEN {} AND {end} ORDER BY at, kind, entity, summary", instant(range.start - Span::from_days(1))))
+        .rows(&format!(
+            "SELECT * FROM changes_current WHERE at BETWEEN {} AND {end} ORDER BY at, kind, entity, summary",
+            instant(range.start - Span::from_days(1))
+        ))
         .await?;
     let mut rows = Rows {
         recommendations: of_range(session, "recommendations", &start).await?,

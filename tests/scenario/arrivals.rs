@@ -22,7 +22,8 @@ fn every_run_of_a_postgresql_arrives_once_late_commits_and_equal_times_included(
     // A transaction that is open while others are read, and whose row is older than theirs when it comes.
     let mut late = postgres.session();
     let session = late.stdin.as_mut().expect("the session's input is a pipe");
-    writeln!(session, "BEGIN; INSERT INTO workflow_runs (run_id, status, updated_at) VALUES ('r-0', 'failed', '2026-06-01T10:04:00Z');").expect("psql reads");
+    writeln!(session, "BEGIN; INSERT INTO workflow_runs (run_id, status, updated_at) VALUES ('r-0', 'failed', '2026-06-01T10:04:00Z');")
+        .expect("psql reads");
     wait_for("the late transaction is open", Duration::from_secs(10), || {
         postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'").trim() == "1"
     });

@@ -21,8 +21,12 @@ use crate::servers::{OpenMetrics, Postgres, Prometheus, Served, kubernetes, wait
 /// The endpoints, all in the namespace `ml`, by name.
 pub(crate) const SERVICES: [&str; 4] = ["fraud", "iris", "rank", "wine"];
 /// The metrics of each: its name, and its level on a good day and under overload.
-const METRICS: [(&str, &str, f64, f64); 4] =
-    [("latency_p95", "seconds", 0.12, 0.9), ("queue_depth", "number", 2.0, 45.0), ("request_rate", "per_second", 50.0, 140.0), ("error_ratio", "ratio", 0.002, 0.004)];
+const METRICS: [(&str, &str, f64, f64); 4] = [
+    ("latency_p95", "seconds", 0.12, 0.9),
+    ("queue_depth", "number", 2.0, 45.0),
+    ("request_rate", "per_second", 50.0, 140.0),
+    ("error_ratio", "ratio", 0.002, 0.004),
+];
 /// Seconds between the samples of the history.
 const EVERY: i64 = 300;
 
@@ -54,13 +58,16 @@ impl World {
         let api = ApiServer::new(Timestamp::from_secs(now()));
         for service in SERVICES {
             api.apply("helm", &inference_service(service)).expect("the object is valid");
+            // The deploy pipeline leaves the replicas to whoever scales.
+            api.apply("bellwether/scale", &scaled(service, 1, 3)).expect("the object is valid");
         }
         let pool = json!({"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "gpu-a"}, "spec": {"limits": {"nvidia.com/gpu": "16"}}});
         api.apply("helm", &pool).expect("the object is valid");
 
         let perverse = Arc::new(AtomicBool::new(false));
         let (scraped, worse) = (api.clone(), perverse.clone());
-        let metrics = Served::start(Router::new().route("/metrics", get(move || async move { exposition(&scraped, worse.load(Ordering::Relaxed)) })));
+        let metrics =
+            Served::start(Router::new().route("/metrics", get(move || async move { exposition(&scraped, worse.load(Ordering::Relaxed)) })));
         let cluster = Served::start(kubernetes(&api));
         let prometheus = Prometheus::start(history(until), Some(metrics.address()));
         let postgres = Postgres::start();
@@ -70,7 +77,10 @@ impl World {
         write_kubeconfig(&desk.path().join("kubeconfig.yaml"), cluster.address());
         write_files(&desk);
         desk.write("bellwether.yaml", &config(&prometheus.url(), &postgres.dsn()));
-        wait_for("live scrapes arrive", Duration::from_secs(20), || !prometheus.values("latency_p95{service=\"iris\"}[3s]").is_empty() || !prometheus.values("latency_p95{service=\"iris\"}").is_empty());
+        wait_for("live scrapes arrive", Duration::from_secs(20), || {
+            let arrived = prometheus.values("count_over_time(latency_p95{service=\"iris\"}[10s])");
+            arrived.first().is_some_and(|n| *n >= 1.0)
+        });
         Self { desk, api, until: Timestamp::from_secs(until), perverse, prometheus, _postgres: postgres, _served: [metrics, cluster] }
     }
 
@@ -97,6 +107,21 @@ impl World {
         assert_eq!(incidents.len(), 1, "the overload is one incident: {incidents:#?}");
         incidents[0]["incident_id"].as_str().expect("ids are text").to_owned()
     }
+    /// Every execution and its state, oldest first.
+    pub(crate) fn executions(&self) -> Vec<Value> {
+        self.desk.sql("SELECT execution_id, playbook_id, state, detail FROM executions_current ORDER BY recorded_at")
+    }
+    /// Runs rounds until every execution has ended, as the scheduler would, and gives the state of the first.
+    pub(crate) fn settled(&self) -> String {
+        let mut state = String::new();
+        wait_for("the execution ends", Duration::from_secs(60), || {
+            self.desk.run("round --no-ingest").expect(0);
+            let executions = self.executions();
+            state = executions.first().map_or_else(String::new, |e| e["state"].as_str().unwrap_or_default().to_owned());
+            ["succeeded", "rolled_back", "failed", "refused", "needs_human"].contains(&state.as_str())
+        });
+        state
+    }
 }
 
 fn replicas(object: &Value) -> (i64, i64) {
@@ -107,7 +132,13 @@ fn replicas(object: &Value) -> (i64, i64) {
 fn inference_service(name: &str) -> Value {
     let model = json!({"modelFormat": {"name": "sklearn"}, "storageUri": format!("s3://models/{name}/3"), "resources": {"limits": {"nvidia.com/gpu": "1"}}});
     json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": name, "namespace": "ml", "labels": {"team": "ml"}},
-        "spec": {"predictor": {"minReplicas": 1, "maxReplicas": 3, "nodeSelector": {"pool": "gpu-a"}, "model": model}}})
+        "spec": {"predictor": {"nodeSelector": {"pool": "gpu-a"}, "model": model}}})
+}
+
+/// The fields of an InferenceService that scaling owns.
+pub(crate) fn scaled(name: &str, least: u32, most: u32) -> Value {
+    json!({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": name, "namespace": "ml"},
+        "spec": {"predictor": {"minReplicas": least, "maxReplicas": most}}})
 }
 
 /// A number in -1..1 that looks random and is the same every time.
@@ -127,7 +158,11 @@ fn history(until: i64) -> OpenMetrics {
                 let at = until - (steps - step) * EVERY;
                 let overloaded = *service == "iris" && at > until - 3_600;
                 let level = if overloaded { *bad } else { *good };
-                text.sample(&format!("{metric}{{namespace=\"ml\",service=\"{service}\"}}"), level * (1.0 + 0.1 * noise(m * 10 + s, step)), at);
+                text.sample(
+                    &format!("{metric}{{namespace=\"ml\",service=\"{service}\"}}"),
+                    level * (1.0 + 0.1 * noise(m * 10 + s, step)),
+                    at,
+                );
             }
         }
     }
@@ -192,7 +227,10 @@ const PLAYBOOKS: [(&str, &str); 5] = [
          actions: [{verb: scale_endpoint, add_min: 1, add_max: 9}]\n",
     ),
     ("restart-service", "description: Asks for a restart.\nactions: [{verb: advise, text: Restart it.}]\n"),
-    ("ask-data-owner", "description: A column of the features drifted. Asks its owner.\nactions: [{verb: advise, text: Ask the owner of the data.}]\n"),
+    (
+        "ask-data-owner",
+        "description: A column of the features drifted. Asks its owner.\nactions: [{verb: advise, text: Ask the owner of the data.}]\n",
+    ),
     ("delete-deployment", "description: Exists to be refused.\nactions: [{verb: delete_deployment}]\n"),
 ];
 
@@ -224,13 +262,16 @@ safety: {cooldown: 60s, max_operations_per_hour: 10}
 const CHECKS: &str = "latency_p95:
   unit: seconds
   runtimes:
-    default: max_over_time(latency_p95{namespace=\"$namespace\",service=\"$service\"}[$window])
+    default: latency_p95{namespace=\"$namespace\",service=\"$service\"}
 ";
 
 fn write_files(desk: &Desk) {
     let mut rules = "rules:\n".to_owned();
     for (metric, unit, _, _) in METRICS {
-        let _ = writeln!(rules, "  - name: {metric}\n    expr: {metric}\n    step: 5m\n    unit: {unit}\n    labels: {{keep: [namespace, service]}}\n    detect: [{{method: zscore, watch: up, min_ratio: 50%}}]");
+        let _ = writeln!(
+            rules,
+            "  - name: {metric}\n    expr: {metric}\n    step: 5m\n    unit: {unit}\n    labels: {{keep: [namespace, service]}}\n    detect: [{{method: zscore, watch: up, min_ratio: 50%}}]"
+        );
     }
     desk.write("rules.yaml", &rules);
     desk.write("checks.yaml", CHECKS);
@@ -241,7 +282,8 @@ fn write_files(desk: &Desk) {
 }
 
 fn config(prometheus: &str, dsn: &str) -> String {
-    let pins: Vec<String> = PLAYBOOKS.iter().map(|(id, rest)| format!("{id}: {}", Digest::of_bytes(playbook(id, rest).as_bytes()))).collect();
+    let pins: Vec<String> =
+        PLAYBOOKS.iter().map(|(id, rest)| format!("{id}: {}", Digest::of_bytes(playbook(id, rest).as_bytes()))).collect();
     format!(
         "version: 1
 prometheus: {{url: '{prometheus}', rules: [rules.yaml]}}

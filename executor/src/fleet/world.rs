@@ -23,7 +23,7 @@ const RULES: &str = include_str!("world/rules.yaml");
 const ENDPOINT: &str = include_str!("world/endpoint.yaml");
 const POOL: &str = include_str!("world/pool.yaml");
 
-/// Every file, as path and text, sorted by path: `blueprints/<namespace>/<service>.yaml`, `blueprints/pools/<pool>.yaml`,
+/// Every file, as path and text, sorted by path: `blueprints/<service>.yaml`, `blueprints/<pool>.yaml`,
 /// `checks.yaml`, `playbooks/<id>.yaml`, `rules.yaml`, and `services.yaml`, which says what each blueprint governs.
 pub fn files(fleet: &Fleet) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> =
@@ -37,10 +37,10 @@ pub fn files(fleet: &Fleet) -> Vec<(String, String)> {
 }
 
 fn blueprints(cast: &Cast) -> Vec<(String, String)> {
-    let endpoints = cast.endpoints.iter().map(|e| (format!("blueprints/{}/{}.yaml", e.id.namespace, e.id.name), endpoint(e)));
+    let endpoints = cast.endpoints.iter().map(|e| (format!("blueprints/{}.yaml", e.id.name), endpoint(e)));
     let pools = cast.pools.iter().map(|p| {
         let text = fill(POOL, &[("name", p.name.to_string()), ("max_gpus", p.gpu_limit.to_string())]);
-        (format!("blueprints/pools/{}.yaml", p.name), text)
+        (format!("blueprints/{}.yaml", p.name), text)
     });
     endpoints.chain(pools).collect()
 }

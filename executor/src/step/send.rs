@@ -59,6 +59,11 @@ async fn begin(
         Err(e) => return unanswered(journal, record, record.entered_at, e, now).await,
     };
     if let Some(difference) = live.first_difference(&step.before) {
+        // Intent comes before effect: a change that another caller of ours made meanwhile is in the journal by now.
+        let ours = journal.effects(&record.execution_id).await?.iter().any(|e| e.direction == Direction::Apply && e.step == i);
+        if ours {
+            return Ok(Sent::Later);
+        }
         return stop(journal, record, format!("{} changed since the plan was made: {difference}", step.object), now).await;
     }
     let before = live.fields(&step.patch);

@@ -65,6 +65,11 @@ mod tests {
         let text = uncommented(&rendered(&["up"]));
         let config = read("b.yaml", &text, std::iter::empty()).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert!(config.kubernetes.is_some() && config.notify.is_some() && config.schedule.len() >= 3);
-        assert!(config.runs.postgres.is_some() && !config.governance.services.is_empty() && !config.endpoints.is_empty() && !config.pools.is_empty());
+        assert!(
+            config.runs.postgres.is_some()
+                && !config.governance.services.is_empty()
+                && !config.endpoints.is_empty()
+                && !config.pools.is_empty()
+        );
     }
 }

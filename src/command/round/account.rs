@@ -17,7 +17,7 @@ use bellwether_pipelines::act::Acted;
 use bellwether_pipelines::round::Judged;
 use serde::Serialize;
 
-use crate::command::ingest;
+use crate::command::{ingest, plan};
 use crate::config::ActMode;
 use crate::failure::Failure;
 use crate::open;
@@ -131,7 +131,10 @@ impl Account {
         self.incidents = incidents.into_values().map(told).collect();
         self.incidents.sort_by(|a, b| {
             let (a, b) = (&a.incident, &b.incident);
-            (b.is_open(), b.severity).cmp(&(a.is_open(), a.severity)).then_with(|| b.score.total_cmp(&a.score)).then_with(|| a.incident_id.cmp(&b.incident_id))
+            (b.is_open(), b.severity)
+                .cmp(&(a.is_open(), a.severity))
+                .then_with(|| b.score.total_cmp(&a.score))
+                .then_with(|| a.incident_id.cmp(&b.incident_id))
         });
         self.round = Some(judged.round.clone());
         self.open = open.len();
@@ -188,12 +191,15 @@ impl Account {
                 if self.dry_run { ", recording nothing".to_owned() } else { format!(": round {}", round.round_id) }
             );
             if !round.skipped.is_empty() {
-                let reasons: Vec<String> = round.skipped.iter().map(|(reason, n)| format!("{n} {}", reason.replace('_', " "))).collect();
-                let _ = writeln!(out, "not judged: {}", reasons.join(", "));
+                let _ = writeln!(out, "not judged: {}", skipped(&round.skipped));
             }
             let count = |state| self.incidents.iter().filter(|t| t.incident.state == state).count();
             let (opened, updated, closed) = (count(IncidentState::Opened), count(IncidentState::Updated), count(IncidentState::Closed));
-            let _ = writeln!(out, "signals {}; incidents: {opened} opened, {updated} updated, {closed} closed, {} open now", round.signals, self.open);
+            let _ = writeln!(
+                out,
+                "signals {}; incidents: {opened} opened, {updated} updated, {closed} closed, {} open now",
+                round.signals, self.open
+            );
         }
         let (open, closed): (Vec<_>, Vec<_>) = self.incidents.iter().partition(|t| t.incident.is_open());
         for told in open.iter().take(TOLD) {
@@ -252,19 +258,11 @@ impl Account {
 
     /// What a person does next about a plan.
     fn next_of(&self, told: &Told, plan: &Plan, decision: &Decision) -> String {
-        let id = &plan.plan_id;
         let detail = told.detail.as_deref().unwrap_or_default();
-        match (told.state, self.act_mode) {
-            (Some(ExecutionState::AwaitingApproval), _) => format!("`bellwether approve {id} --token-file FILE`, then `bellwether act`"),
-            (Some(ExecutionState::Refused), _) => format!("nothing is carried out: {detail}"),
-            (Some(ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack), _) => "`bellwether act` carries it on and verifies it".into(),
-            (Some(ExecutionState::Approved), _) => "`bellwether act` carries it out".into(),
-            (Some(state), _) if state.is_terminal() => format!("{state}: {detail}"),
-            (Some(ExecutionState::DryRun), ActMode::DryRun) => format!("the cluster would accept it ({detail}); with act.mode: execute it can be carried out"),
-            (_, ActMode::Plan) => format!("nothing is carried out while act.mode is plan; `bellwether plan {id}` shows the patches"),
-            _ if decision.tier == Tier::Forbidden => "nothing: governance forbids it".into(),
-            _ if self.dry_run => format!("nothing was recorded; `bellwether round` records it, `bellwether plan {id}` shows it then"),
-            _ => "`bellwether act`, once a cluster is configured under `kubernetes`".into(),
+        match told.state {
+            Some(ExecutionState::Refused) => format!("nothing is carried out: {detail}"),
+            None if self.dry_run => "nothing was recorded: `bellwether round` records it".into(),
+            state => plan::next(plan, Some(decision), state, self.act_mode),
         }
     }
 
@@ -273,17 +271,31 @@ impl Account {
         let others: Vec<&Waiting> = self.awaiting_approval.iter().filter(|w| !told.contains(&&w.plan_id)).collect();
         let mut out = String::new();
         for waiting in &others {
-            let _ = writeln!(out, "\nwaits for approval since {}: {} ({} for {})", waiting.since, waiting.plan_id, waiting.playbook_id, waiting.incident_id);
+            let _ = writeln!(
+                out,
+                "\nwaits for approval since {}: {} ({} for {})",
+                waiting.since, waiting.plan_id, waiting.playbook_id, waiting.incident_id
+            );
         }
-        if self.incidents.is_empty() && self.open == 0 {
-            out.push_str("\nnothing deviates\n");
+        match (self.incidents.is_empty(), self.open) {
+            (true, 0) => out.push_str("\nnothing deviates\n"),
+            (true, 1) => out.push_str("\nnothing new; 1 incident is still open: `bellwether incidents --open`\n"),
+            (true, n) => {
+                let _ = writeln!(out, "\nnothing new; {n} incidents are still open: `bellwether incidents --open`");
+            }
+            (false, _) => {}
         }
         if !self.dry_run {
             let example = self.incidents.iter().find(|t| t.incident.is_open());
             match example {
                 Some(told) => {
-                    let _ = writeln!(out, "\nlook closer: `bellwether incidents show {}`, or `bellwether report --html`", told.incident.incident_id);
+                    let _ = writeln!(
+                        out,
+                        "\nlook closer: `bellwether incidents show {}`, or `bellwether report --html`",
+                        told.incident.incident_id
+                    );
                 }
+                None if self.open == 0 && self.incidents.is_empty() => {}
                 None => out.push_str("\nlook closer: `bellwether report`\n"),
             }
         }
@@ -291,9 +303,24 @@ impl Account {
     }
 }
 
+/// Why something was not judged, in words: `24 series without new samples, 8 rules without any series`.
+pub fn skipped(reasons: &BTreeMap<String, i64>) -> String {
+    let word = |(reason, n): (&String, &i64)| match reason.as_str() {
+        "no_series" => format!("{n} rules without any series"),
+        "no_data" => format!("{n} series without new samples"),
+        "not_enough_history" => format!("{n} series with too little history"),
+        "not_numbers" => format!("{n} series whose new samples are no numbers"),
+        "no_quantiles" => format!("{n} columns without quantiles"),
+        "no_count" => format!("{n} columns without a count"),
+        other => format!("{n} {}", other.replace('_', " ")),
+    };
+    reasons.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
 /// What governance says, with the strictest reasons.
 pub fn says(decision: &Decision) -> String {
     let reasons: Vec<&str> = decision.reasons.iter().filter(|r| r.tier == decision.tier).map(|r| r.text.as_str()).collect();
-    let unattended = if decision.tier == Tier::Allowed { if decision.unattended { ", unattended" } else { ", with a person's approval" } } else { "" };
+    let unattended =
+        if decision.tier == Tier::Allowed { if decision.unattended { ", unattended" } else { ", with a person's approval" } } else { "" };
     format!("{}{unattended}: {}", decision.tier, reasons.join("; "))
 }

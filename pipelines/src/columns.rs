@@ -1,0 +1,343 @@
+//! Files of data, column by column: CSV and JSONL by Polars, Parquet by arrow-rs. What drift between two files is judged from.
+//!
+//! Types are inferred over the whole file, not its first rows. Numbers are compared as numbers, texts and truth values as categories; times,
+//! nested values and binary data have no distribution that says anything, and are named as not compared.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use arrow::error::ArrowError;
+use bellwether_detectors::drift::column::Column;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+use polars::prelude::{
+    Column as PolarsColumn, CsvParseOptions, CsvReadOptions, DataFrame, DataType as PolarsType, JsonFormat, JsonReader, NullValues,
+    PolarsError, SerReader,
+};
+
+/// Texts that mean "no value" in CSV, beside the empty cell.
+const NO_VALUE: [&str; 6] = ["NA", "N/A", "na", "n/a", "null", "NULL"];
+
+/// A file's columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// How many rows.
+    pub rows: u64,
+    /// Name and content, in the file's order.
+    pub columns: Vec<(String, Content)>,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Numbers; NaN and infinities may be among them.
+    Numbers {
+        /// The values that are not null.
+        values: Vec<f64>,
+        /// How many nulls there are.
+        nulls: u64,
+    },
+    /// Texts and truth values.
+    Categories {
+        /// How often each occurs.
+        counts: BTreeMap<String, u64>,
+        /// How many nulls there are.
+        nulls: u64,
+    },
+    /// Nothing but nulls: of any type.
+    Nulls {
+        /// How many.
+        nulls: u64,
+    },
+    /// Times, nested values, binary data.
+    Other {
+        /// The type, as its library names it.
+        name: String,
+    },
+}
+
+impl Content {
+    /// The type in a word.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Numbers { .. } => "number",
+            Self::Categories { .. } => "category",
+            Self::Nulls { .. } => "null",
+            Self::Other { name } => name,
+        }
+    }
+
+    /// The column as drift detection takes it; `None` where it has no distribution. Only nulls are taken for the `like` of the other file.
+    pub fn sample<'a>(&'a self, like: &Self, none: &'a BTreeMap<String, u64>) -> Option<Column<'a>> {
+        match (self, like) {
+            (Self::Numbers { values, nulls }, _) => Some(Column::Numbers { values, nulls: *nulls }),
+            (Self::Categories { counts, nulls }, _) => Some(Column::Categories { counts, nulls: *nulls }),
+            (Self::Nulls { nulls }, Self::Categories { .. }) => Some(Column::Categories { counts: none, nulls: *nulls }),
+            (Self::Nulls { nulls }, _) => Some(Column::Numbers { values: &[], nulls: *nulls }),
+            (Self::Other { .. }, _) => None,
+        }
+    }
+}
+
+/// Why a file's columns cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ColumnsError {
+    /// It cannot be opened.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no CSV or JSONL.
+    #[error("{} is not a {format} file that can be read", path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        format: &'static str,
+        /// Why.
+        source: PolarsError,
+    },
+    /// It is no Parquet, or a truncated one.
+    #[error("{} is not a Parquet file that can be read", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ParquetError,
+    },
+    /// A Parquet column cannot be decoded.
+    #[error("{} has a column that cannot be read", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ArrowError,
+    },
+    /// It has no content at all.
+    #[error("{} is empty: it has not even names of columns", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its extension is none of those known.
+    #[error("{} is none of .csv, .tsv, .jsonl, .ndjson, .json and .parquet", path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads the columns of a file. CPU-bound: call it from a blocking thread.
+pub fn read(path: &Path) -> Result<Table, ColumnsError> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let file = File::open(path).map_err(|source| ColumnsError::Read { path: path.to_owned(), source })?;
+    let size = file.metadata().map_err(|source| ColumnsError::Read { path: path.to_owned(), source })?.len();
+    if size == 0 {
+        return Err(ColumnsError::Empty { path: path.to_owned() });
+    }
+    match extension.as_str() {
+        "csv" => text(path, "CSV", csv(path, b',')),
+        "tsv" => text(path, "TSV", csv(path, b'\t')),
+        "jsonl" | "ndjson" => text(path, "JSONL", json(file, JsonFormat::JsonLines)),
+        "json" => text(path, "JSON", json(file, JsonFormat::Json)),
+        "parquet" => parquet(path, file),
+        _ => Err(ColumnsError::Unknown { path: path.to_owned() }),
+    }
+}
+
+fn csv(path: &Path, separator: u8) -> Result<DataFrame, PolarsError> {
+    let nothing = NullValues::AllColumns(NO_VALUE.map(Into::into).to_vec());
+    CsvReadOptions::default()
+        .with_infer_schema_length(None)
+        .with_n_threads(Some(1))
+        .with_parse_options(CsvParseOptions::default().with_separator(separator).with_missing_is_null(true).with_null_values(Some(nothing)))
+        .try_into_reader_with_file_path(Some(path.to_owned()))?
+        .finish()
+}
+
+fn json(file: File, format: JsonFormat) -> Result<DataFrame, PolarsError> {
+    JsonReader::new(std::io::BufReader::new(file)).with_json_format(format).infer_schema_len(None).finish()
+}
+
+fn text(path: &Path, format: &'static str, frame: Result<DataFrame, PolarsError>) -> Result<Table, ColumnsError> {
+    let wrong = |source| ColumnsError::Text { path: path.to_owned(), format, source };
+    let frame = frame.map_err(wrong)?;
+    let mut table = Table { rows: frame.height() as u64, columns: Vec::with_capacity(frame.width()) };
+    for column in frame.columns() {
+        table.columns.push((column.name().trim().to_owned(), of_polars(column).map_err(wrong)?));
+    }
+    Ok(table)
+}
+
+fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
+    let nulls = column.null_count() as u64;
+    if nulls == column.len() as u64 && nulls > 0 {
+        return Ok(Content::Nulls { nulls });
+    }
+    Ok(match column.dtype() {
+        numeric if numeric.is_primitive_numeric() => {
+            let numbers = column.cast(&PolarsType::Float64)?;
+            Content::Numbers { values: numbers.f64()?.iter().flatten().collect(), nulls }
+        }
+        PolarsType::String => Content::Categories { counts: counted(column.str()?.iter().flatten().map(str::to_owned)), nulls },
+        PolarsType::Boolean => Content::Categories { counts: counted(column.bool()?.iter().flatten().map(|b| b.to_string())), nulls },
+        PolarsType::Null => Content::Nulls { nulls },
+        other => Content::Other { name: other.to_string() },
+    })
+}
+
+fn counted(values: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for value in values {
+        *counts.entry(value).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn parquet(path: &Path, file: File) -> Result<Table, ColumnsError> {
+    let wrong = |source: ParquetError| ColumnsError::Parquet { path: path.to_owned(), source };
+    let broken = |source: ArrowError| ColumnsError::Column { path: path.to_owned(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
+    let start = |f: &std::sync::Arc<arrow::datatypes::Field>| (f.name().clone(), empty(f.data_type()));
+    let mut table = Table { rows: 0, columns: builder.schema().fields().iter().map(start).collect() };
+    for batch in builder.build().map_err(wrong)? {
+        let batch = batch.map_err(broken)?;
+        table.rows += batch.num_rows() as u64;
+        for ((_, content), array) in table.columns.iter_mut().zip(batch.columns()) {
+            add(content, array).map_err(broken)?;
+        }
+    }
+    for (_, content) in &mut table.columns {
+        if let Content::Numbers { nulls, .. } | Content::Categories { nulls, .. } = content
+            && *nulls == table.rows
+            && table.rows > 0
+        {
+            *content = Content::Nulls { nulls: table.rows };
+        }
+    }
+    Ok(table)
+}
+
+/// What a Parquet column of this type will hold.
+fn empty(kind: &DataType) -> Content {
+    match kind {
+        DataType::Dictionary(_, values) => empty(values),
+        kind if kind.is_numeric() => Content::Numbers { values: Vec::new(), nulls: 0 },
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => {
+            Content::Categories { counts: BTreeMap::new(), nulls: 0 }
+        }
+        DataType::Null => Content::Nulls { nulls: 0 },
+        other => Content::Other { name: other.to_string() },
+    }
+}
+
+fn add(content: &mut Content, array: &dyn Array) -> Result<(), ArrowError> {
+    match content {
+        Content::Numbers { values, nulls } => {
+            let numbers = cast(array, &DataType::Float64)?;
+            let numbers = numbers.as_primitive::<Float64Type>();
+            *nulls += numbers.null_count() as u64;
+            values.extend(numbers.iter().flatten());
+        }
+        Content::Categories { counts, nulls } => {
+            let texts = cast(array, &DataType::Utf8)?;
+            let texts = texts.as_string::<i32>();
+            *nulls += texts.null_count() as u64;
+            for text in texts.iter().flatten() {
+                match counts.get_mut(text) {
+                    Some(n) => *n += 1,
+                    None => {
+                        counts.insert(text.to_owned(), 1);
+                    }
+                }
+            }
+        }
+        Content::Nulls { nulls } => *nulls += array.len() as u64,
+        Content::Other { .. } => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn written(name: &str, content: &[u8]) -> Result<Table, ColumnsError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        read(&path)
+    }
+
+    fn column<'a>(table: &'a Table, name: &str) -> &'a Content {
+        &table.columns.iter().find(|(n, _)| n == name).unwrap().1
+    }
+
+    #[test]
+    fn csv_and_jsonl_give_numbers_and_categories() {
+        let csv = "age,city,ok,empty,mixed\n1,Rome,true,,1\n2.5,,false,,x\nNA,Rome,true,,2\n";
+        let table = written("a.csv", csv.as_bytes()).unwrap();
+        assert_eq!(table.rows, 3);
+        assert_eq!(column(&table, "age"), &Content::Numbers { values: vec![1.0, 2.5], nulls: 1 });
+        assert_eq!(column(&table, "city"), &Content::Categories { counts: [("Rome".to_owned(), 2)].into(), nulls: 1 });
+        assert_eq!(column(&table, "ok").kind(), "category");
+        assert_eq!(column(&table, "empty"), &Content::Nulls { nulls: 3 });
+        assert_eq!(column(&table, "mixed").kind(), "category");
+        let jsonl = "{\"age\": 1, \"tags\": [1]}\n{\"age\": 2.5, \"city\": \"Rome\"}\n";
+        let table = written("a.jsonl", jsonl.as_bytes()).unwrap();
+        assert_eq!(column(&table, "age"), &Content::Numbers { values: vec![1.0, 2.5], nulls: 0 });
+        assert_eq!(column(&table, "city"), &Content::Categories { counts: [("Rome".to_owned(), 1)].into(), nulls: 1 });
+        assert!(matches!(column(&table, "tags"), Content::Other { .. }));
+    }
+
+    fn parquet_bytes() -> Vec<u8> {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("n", Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]))),
+            ("f", Arc::new(Float64Array::from(vec![0.5, f64::NAN, 1.0]))),
+            ("s", Arc::new(StringArray::from(vec![Some("x"), Some("x"), None]))),
+            ("b", Arc::new(BooleanArray::from(vec![true, false, true]))),
+            ("t", Arc::new(TimestampMicrosecondArray::from(vec![1, 2, 3]))),
+            ("none", Arc::new(NullArray::new(3))),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+        let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
+    }
+
+    #[test]
+    fn parquet_keeps_its_types() {
+        let content = parquet_bytes();
+        let table = written("a.parquet", &content).unwrap();
+        assert_eq!(column(&table, "n"), &Content::Numbers { values: vec![1.0, 3.0], nulls: 1 });
+        assert!(matches!(column(&table, "f"), Content::Numbers { values, nulls: 0 } if values.len() == 3 && values[1].is_nan()));
+        assert_eq!(column(&table, "s"), &Content::Categories { counts: [("x".to_owned(), 2)].into(), nulls: 1 });
+        assert_eq!(
+            column(&table, "b"),
+            &Content::Categories { counts: [("false".to_owned(), 1), ("true".to_owned(), 2)].into(), nulls: 0 }
+        );
+        assert!(matches!(column(&table, "t"), Content::Other { .. }));
+        assert_eq!(column(&table, "none"), &Content::Nulls { nulls: 3 });
+        assert!(matches!(written("a.parquet", &content[..content.len() / 2]), Err(ColumnsError::Parquet { .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_so() {
+        assert!(matches!(written("a.csv", b""), Err(ColumnsError::Empty { .. })));
+        assert!(matches!(written("a.xlsx", b"x"), Err(ColumnsError::Unknown { .. })));
+        assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(ColumnsError::Text { format: "JSONL", .. })));
+        assert!(matches!(read(Path::new("/nowhere/a.csv")), Err(ColumnsError::Read { .. })));
+        assert_eq!(written("a.csv", b"a,b\n").unwrap().rows, 0);
+    }
+}

@@ -1,0 +1,231 @@
+//! `bellwether detect`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_detectors::detect::{Evaluation, Findings, SkipReason, detect, reaches_back_to};
+use bellwether_detectors::judging::Judging;
+use bellwether_detectors::rule::Rule;
+use bellwether_governance::yaml::suggestion;
+use bellwether_model::id::{RoundId, RuleName, SeriesId, SignalId};
+use bellwether_model::series::Window;
+use bellwether_model::signal::{Method, Severity, Signal, Subject};
+use bellwether_model::time::{TimeRange, Timestamp};
+use bellwether_model::unit::Unit;
+use bellwether_sql::{Session, WindowSpec, windows};
+use clap::error::ErrorKind;
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+
+use super::ingest::newest_sample;
+use super::round::account::skipped;
+use super::{session, sql_failure, usage};
+use crate::cli::{DetectArgs, FailOn, Output};
+use crate::config::Config;
+use crate::failure::{Failure, Kind};
+use crate::{open, output};
+
+/// Windows that are judged side by side.
+const THREADS: usize = 2;
+
+/// What deviates.
+#[derive(Debug, Serialize)]
+struct Account {
+    since: Timestamp,
+    as_of: Timestamp,
+    series: u64,
+    samples: u64,
+    skipped: BTreeMap<String, i64>,
+    signals: Vec<Signal>,
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, args: DetectArgs, output: Output) -> Result<(), Failure> {
+    let methods: Vec<Method> = args.methods.iter().map(|m| method(m)).collect();
+    let lake = open::lake(config).await?;
+    let session = session(&lake, args.as_of).await?;
+    let Some(newest) = newest_sample(session.snapshot()) else {
+        return Err(Failure::user("the ledger has no sample to judge").hint("bring some in with `bellwether ingest --backfill 14d`"));
+    };
+    let as_of = args.as_of.unwrap_or(newest);
+    let rules = rules(config, &session, &args.metrics, &methods).await?;
+    let at = Evaluation { round_id: RoundId::new("detect"), since: as_of - args.last, now: as_of };
+    let (findings, seen) = judge(&session, &rules, &at).await?;
+    let account = account(findings, &rules, &seen, &at);
+    output::print(output, &account, || text(&account))?;
+    let worst = account.signals.iter().map(|s| s.severity).max();
+    let line = args.fail_on.map(|f| match f {
+        FailOn::Info => Severity::Info,
+        FailOn::Warning => Severity::Warning,
+        FailOn::Critical => Severity::Critical,
+    });
+    match (line, worst) {
+        (Some(line), Some(worst)) if worst >= line => {
+            let n = account.signals.iter().filter(|s| s.severity >= line).count();
+            Err(Failure::new(Kind::Findings, format!("{n} signals of severity {line} or worse")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn method(word: &str) -> Method {
+    match word {
+        "zscore" => Method::Zscore,
+        "ewma" => Method::Ewma,
+        other => usage(ErrorKind::InvalidValue, &format!("{other:?} is no method for --method: write zscore or ewma")),
+    }
+}
+
+/// The configured rules, or the defaults of these methods for every metric of the ledger; of the wanted metrics only.
+async fn rules(config: &Config, session: &Session, wanted: &[String], methods: &[Method]) -> Result<Vec<Rule>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Metric {
+        metric: String,
+    }
+    let stored: Vec<Metric> = session.rows("SELECT DISTINCT metric FROM series ORDER BY metric").await.map_err(|e| sql_failure(&e))?;
+    let configured = open::rules(config)?;
+    let unknown = |name: &&String| !stored.iter().any(|m| m.metric == **name) && !configured.iter().any(|r| r.name == **name);
+    if let Some(name) = wanted.iter().find(unknown) {
+        return Err(Failure::user(format!("neither the ledger nor a rule has a metric {name:?}"))
+            .hint(suggestion(name, stored.iter().map(|m| m.metric.as_str()))));
+    }
+    let is_wanted = |metric: &str| wanted.is_empty() || wanted.iter().any(|w| w == metric);
+    if methods.is_empty() {
+        let mut rules = open::detection(&configured)?;
+        rules.retain(|rule| is_wanted(&rule.metric));
+        if rules.is_empty() {
+            return Err(Failure::config("no rule says how these metrics are judged")
+                .hint("judge by a method's defaults with --method zscore, or name packs or files of rules under `prometheus`"));
+        }
+        return Ok(rules);
+    }
+    let units: BTreeMap<&str, Unit> = configured.iter().map(|r| (r.name.as_str(), r.unit)).collect();
+    let mut rules = Vec::new();
+    for Metric { metric } in stored.iter().filter(|m| is_wanted(&m.metric)) {
+        for method in methods {
+            let name = RuleName::new(format!("{metric}_{method}"));
+            let judging = Judging { method: Some(*method), ..Judging::default() };
+            rules.push(
+                judging
+                    .rule(&name, metric, units.get(metric.as_str()).copied().unwrap_or_default())
+                    .map_err(|e| Failure::of(Kind::Internal, &e))?,
+            );
+        }
+    }
+    Ok(rules)
+}
+
+/// Judges window by window, some side by side while the next ones are read. Also gives the metrics that have samples.
+async fn judge(session: &Session, rules: &[Rule], at: &Evaluation) -> Result<(Findings, BTreeSet<String>), Failure> {
+    let mut metrics: Vec<String> = rules.iter().map(|r| r.metric.clone()).collect();
+    metrics.dedup();
+    let range = TimeRange::new(reaches_back_to(rules, &[], at.since), Timestamp::from_micros(at.now.micros().saturating_add(1)));
+    let spec = WindowSpec { metrics: Some(metrics), range };
+    let stream = windows::windows(session, &spec).await.map_err(|e| sql_failure(&e))?;
+    let judged = stream.map(|window| {
+        let (rules, at) = (rules.to_vec(), at.clone());
+        async move {
+            let window = window.map_err(|e| sql_failure(&e))?;
+            let judging = tokio::task::spawn_blocking(move || judge_window(&rules, &window, &at));
+            judging.await.map_err(|e| Failure::new(Kind::Internal, format!("judging stopped unexpectedly: {e}")))
+        }
+    });
+    let fold = |(mut all, mut seen): (Findings, BTreeSet<String>), (found, metrics): (Findings, BTreeSet<String>)| async move {
+        all.extend(found);
+        seen.extend(metrics);
+        Ok((all, seen))
+    };
+    judged.buffered(THREADS).try_fold(Default::default(), fold).await
+}
+
+fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> (Findings, BTreeSet<String>) {
+    let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
+    let own: Vec<Rule> = rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
+    let findings = detect(&own, &[], window, at);
+    (findings, metrics.into_iter().map(str::to_owned).collect())
+}
+
+/// The newest transition of each signal, worst first. A series that one rule judged and another could not is counted as judged.
+fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Evaluation) -> Account {
+    let mut newest: BTreeMap<SignalId, Signal> = BTreeMap::new();
+    for signal in findings.signals {
+        newest.insert(signal.signal_id.clone(), signal);
+    }
+    let mut signals: Vec<Signal> = newest.into_values().collect();
+    signals.sort_by(|a, b| {
+        (b.severity, b.is_open())
+            .cmp(&(a.severity, a.is_open()))
+            .then(b.score.total_cmp(&a.score))
+            .then_with(|| a.signal_id.cmp(&b.signal_id))
+    });
+    let mut reasons: BTreeMap<String, BTreeSet<SeriesId>> = BTreeMap::new();
+    for skip in &findings.skipped {
+        if let Some(Subject::Series { series_id, .. }) = &skip.subject {
+            reasons.entry(skip.reason.to_string()).or_default().insert(*series_id);
+        }
+    }
+    let mut skipped: BTreeMap<String, i64> = reasons.into_iter().map(|(reason, ids)| (reason, ids.len() as i64)).collect();
+    let silent = rules.iter().filter(|r| !seen.contains(&r.metric)).count() as i64;
+    if silent > 0 {
+        skipped.insert(SkipReason::NoSeries.to_string(), silent);
+    }
+    Account { since: at.since, as_of: at.now, series: findings.series, samples: findings.samples, skipped, signals }
+}
+
+/// Signals that are printed at most; JSON has all.
+const PRINTED: usize = 50;
+
+fn text(account: &Account) -> String {
+    let mut out = String::new();
+    if !account.signals.is_empty() {
+        let rows = account.signals.iter().take(PRINTED).filter_map(|s| output::row(s).ok()).collect::<Vec<_>>();
+        out = output::table(&rows, &["severity", "state", "opened_at", "closed_at", "score", "rule", "hint"]);
+        out.push('\n');
+        if account.signals.len() > PRINTED {
+            out.push_str(&format!("and {} more: --output json has all\n", account.signals.len() - PRINTED));
+        }
+    }
+    let open = account.signals.iter().filter(|s| s.is_open()).count();
+    out.push_str(&format!(
+        "{} signals, {open} open, in {} series ({} new samples, each rule's counted) from {} to {}; nothing was recorded",
+        account.signals.len(),
+        account.series,
+        account.samples,
+        account.since,
+        account.as_of
+    ));
+    if !account.skipped.is_empty() {
+        out.push_str(&format!("\nnot judged: {}", skipped(&account.skipped)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::series::Series;
+    use bellwether_model::time::Span;
+
+    use super::*;
+
+    #[test]
+    fn defaults_find_a_jump_and_say_what_was_not_judged() {
+        let minutes = |n: i64| Timestamp::from_secs(n * 60);
+        let mut window = Window::new();
+        let ts: Vec<i64> = (0..600).map(|i| minutes(i).micros()).collect();
+        let values: Vec<f64> = (0..600).map(|i| if i >= 590 { 50.0 } else { f64::from(i % 7) }).collect();
+        window.push(Series::new("queue", [("service".to_owned(), "a".to_owned())].into()), &ts, &values);
+        window.push(Series::new("queue", [("service".to_owned(), "b".to_owned())].into()), &ts[595..], &values[595..]);
+        let rule = |metric: &str| {
+            Judging { method: Some(Method::Zscore), ..Judging::default() }
+                .rule(&RuleName::new(format!("{metric}_zscore")), metric, Unit::Number)
+                .unwrap()
+        };
+        let rules = [rule("queue"), rule("other")];
+        let at = Evaluation { round_id: RoundId::new("detect"), since: minutes(599) - Span::from_hours(2), now: minutes(599) };
+        let (findings, seen) = judge_window(&rules, &window, &at);
+        let account = account(findings, &rules, &seen, &at);
+        assert_eq!((account.signals.len(), account.series), (1, 1));
+        assert_eq!(account.skipped, BTreeMap::from([("no_series".to_owned(), 1), ("not_enough_history".to_owned(), 1)]));
+        let text = text(&account);
+        assert!(text.contains("1 signals, 1 open") && text.contains("1 rules without any series"), "{text}");
+    }
+}
