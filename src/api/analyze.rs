@@ -48,6 +48,7 @@ pub struct AnalyzeRequest {
     lookback: Option<Span>,
     /// Only series that have these labels.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     labels: Labels,
     /// `zscore` or `ewma`. When absent, a configured rule with this very query judges as in rounds, and any other query is judged by
     /// z-score.
@@ -60,6 +61,7 @@ pub struct AnalyzeRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Judgement {
     /// Its labels.
+    #[schema(value_type = BTreeMap<String, String>)]
     labels: Labels,
     /// Score of the latest sample; from 1.0 on it deviates. 0 when nothing could be judged.
     score: f64,

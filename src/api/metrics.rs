@@ -43,9 +43,15 @@ pub async fn show(State(services): State<Arc<Services>>) -> Result<impl IntoResp
             Err(problem) => tracing::warn!(part = what, problem = problem.detail, "numbers are missing"),
         }
     }
-    families.sort_by(|a, b| a.name().cmp(b.name()));
-    let text = TextEncoder::new().encode_to_string(&families).map_err(|e| Problem::of(Kind::Internal, &e))?;
+    let text = render(families)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+}
+
+/// The families in text, by name; those without a number are left out, because the format has no place for them.
+fn render(mut families: Vec<MetricFamily>) -> Result<String, Problem> {
+    families.retain(|family| !family.get_metric().is_empty());
+    families.sort_by(|a, b| a.name().cmp(b.name()));
+    TextEncoder::new().encode_to_string(&families).map_err(|e| Problem::of(Kind::Internal, &e))
 }
 
 /// Adds families, those of one name together.
@@ -184,4 +190,17 @@ fn gauge(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
 
 fn plain(name: &str, help: &str) -> IntGauge {
     IntGauge::new(name, help).expect("the names are constants")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_empty_ledger_has_numbers_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::open(folder.path().to_str().unwrap(), &Default::default()).await.unwrap();
+        let text = render(count(&lake, Timestamp::EPOCH).await.unwrap()).unwrap();
+        assert!(text.contains("neuralops_signals_total{severity=\"critical\"} 0\n"), "{text}");
+    }
 }

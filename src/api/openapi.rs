@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::http::Method;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -47,10 +48,38 @@ pub fn document() -> utoipa::openapi::OpenApi {
         let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
         let operation = if route.method == Method::POST { item.post.as_mut() } else { item.get.as_mut() };
         if let Some(operation) = operation {
+            operation.operation_id = Some(name(&route.method, route.path));
             permit(operation, route.access);
+            explain(operation);
         }
     }
     document
+}
+
+/// The name of an operation: `post_api_v1_sql`.
+fn name(method: &Method, path: &str) -> String {
+    let words: Vec<&str> = path.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    format!("{}_{}", method.as_str().to_lowercase(), words.join("_"))
+}
+
+/// Describes every answer, and says that what goes wrong on this side has the form of what is wrong with a request.
+fn explain(operation: &mut Operation) {
+    let answers = &mut operation.responses.responses;
+    if let Some(wrong) = answers.get("4XX").cloned() {
+        answers.entry("5XX".to_owned()).or_insert(wrong);
+    }
+    for (status, answer) in answers {
+        if let RefOr::T(answer) = answer
+            && answer.description.is_empty()
+        {
+            let words = match status.as_str() {
+                "4XX" => "The request is wrong, or not permitted.",
+                "5XX" => "It cannot be answered now, or another system failed.",
+                _ => "The answer.",
+            };
+            answer.description = words.to_owned();
+        }
+    }
 }
 
 fn permit(operation: &mut Operation, access: Access) {

@@ -73,6 +73,7 @@ pub enum Payload {
         symptoms: Vec<String>,
         /// What it is about, as labels: `namespace`, `service`, `node`, `pool`.
         #[serde(default)]
+        #[schema(value_type = BTreeMap<String, String>)]
         labels: Labels,
     },
 }
