@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_detectors::detect::{Evaluation, Findings, SkipReason, detect, reaches_back_to};
-use bellwether_detectors::rule::{Judging, Rule};
+use bellwether_detectors::judging::Judging;
+use bellwether_detectors::rule::Rule;
 use bellwether_governance::yaml::suggestion;
 use bellwether_model::id::{RoundId, RuleName, SeriesId, SignalId};
 use bellwether_model::series::Window;
