@@ -2,19 +2,16 @@
 
 use bellwether_model::decision::Approval;
 use bellwether_model::execution::ExecutionState;
-use bellwether_model::time::Span;
 use bellwether_pipelines::relay::relay;
 use serde_json::json;
 
+use crate::api::approve::VALID;
 use crate::auth::{APPROVER, Principal, TokenError, Verifier};
 use crate::cli::{ApproveArgs, Output};
 use crate::clock;
 use crate::config::{ActMode, Config};
 use crate::failure::{Failure, Kind, chain};
 use crate::{open, output};
-
-/// How long an approval counts.
-const VALID: Span = Span::from_hours(24);
 
 /// Runs the command.
 pub async fn run(config: &Config, args: ApproveArgs, output: Output) -> Result<(), Failure> {
