@@ -127,6 +127,7 @@ impl Problem {
     }
 
     /// The HTTP status.
+    #[cfg(test)]
     pub const fn status(&self) -> StatusCode {
         self.kind.words().2
     }
