@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::pruning::time;
 
+/// Functions of DataFusion that make a value as large as an argument says: one call could take all memory, past every limit of a session.
+pub(crate) const BLOWN_UP: [&str; 7] = ["repeat", "lpad", "rpad", "array_repeat", "list_repeat", "array_resize", "list_resize"];
+
 /// All of them, for one session.
 pub(crate) fn all(now: Timestamp) -> Vec<ScalarUDF> {
     vec![json_get(), json_list(), now_is(now), today_is(now)]

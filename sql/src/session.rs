@@ -187,6 +187,9 @@ fn context(snapshot: &Snapshot, options: SessionOptions) -> Result<SessionContex
     for function in functions::all(options.now) {
         context.register_udf(function);
     }
+    for name in functions::BLOWN_UP {
+        context.deregister_udf(name);
+    }
     Ok(context)
 }
 

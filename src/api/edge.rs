@@ -79,3 +79,32 @@ pub async fn explain(request: Request, next: Next) -> Response {
     }
     explained
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::{from_fn, from_fn_with_state};
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_as_our_bug_and_counted() {
+        async fn broken() -> &'static str {
+            panic!("ours")
+        }
+        let meter = Arc::new(Meter::new());
+        let router = Router::new().route("/broken", get(broken)).layer(from_fn(explain)).layer(from_fn_with_state(meter.clone(), edge));
+        let response = router.oneshot(Request::get("/broken").body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()[header::CONTENT_TYPE]),
+            (StatusCode::INTERNAL_SERVER_ERROR, &"application/problem+json".parse().unwrap())
+        );
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        assert!(!String::from_utf8_lossy(&body).contains("ours"), "a panic's words stay in the log");
+        let counted = meter.gather().into_iter().find(|f| f.name() == "bellwether_http_requests_total").unwrap();
+        assert_eq!(counted.get_metric()[0].get_counter().get_value(), 1.0);
+    }
+}

@@ -157,6 +157,7 @@ async fn sql_reads_within_limits_and_writes_nothing() {
         "SELECT 1; SELECT 2",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM nothing",
+        "SELECT repeat('x', 2000000000)",
         "SELEC",
         "",
     ];
