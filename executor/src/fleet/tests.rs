@@ -451,7 +451,7 @@ fn its_files_are_what_their_loaders_expect() {
     }
     assert_eq!((playbooks, files.len()), (12, 12 + 3 + 24 + 3));
     let rules: Value = serde_saphyr::from_str(&files.iter().find(|(p, _)| p == "rules.yaml").unwrap().1).unwrap();
-    let metrics: Vec<&str> = rules.as_array().unwrap().iter().map(|r| r["metric"].as_str().unwrap()).collect();
+    let metrics: Vec<&str> = rules["rules"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
     assert_eq!(metrics.len(), metrics::Metric::ALL.len());
     assert!(metrics::Metric::ALL.iter().all(|m| metrics.contains(&m.name())));
 }
