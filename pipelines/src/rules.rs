@@ -11,7 +11,7 @@
 //!     unit: seconds
 //!     labels: {keep: [namespace, service]}
 //!     detect:
-//!       - {method: zscore, direction: up, threshold: 4}
+//!       - {method: zscore, watch: up, threshold: 4}
 //! ```
 
 pub mod packs;
