@@ -3,9 +3,12 @@
 //! Rows travel through their serde form, whose field names are the column names. Nested fields of `Json` columns become
 //! JSON text on the way in and values again on the way out.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
+use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder, WriterBuilder};
 use arrow::json::{LineDelimitedWriter, ReaderBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -108,14 +111,44 @@ fn object<T: Serialize>(table: &TableDef, row: usize, value: &T) -> Result<Map<S
 pub fn decode<T: DeserializeOwned>(batches: &[RecordBatch]) -> Result<Vec<T>, RowError> {
     let mut rows = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
     for batch in batches {
-        for mut object in objects(batch).map_err(|source| RowError::Columns { table: "the query", source })? {
-            let row = rows.len();
-            let decode = |source| RowError::Decode { row, source };
-            open_json(&batch.schema(), &mut object).map_err(decode)?;
-            rows.push(serde_json::from_value(Value::Object(object)).map_err(decode)?);
+        let text = lines(batch).map_err(|source| RowError::Columns { table: "the query", source })?;
+        for row in serde_json::Deserializer::from_slice(&text).into_iter() {
+            rows.push(row.map_err(|source| RowError::Decode { row: rows.len(), source })?);
         }
     }
     Ok(rows)
+}
+
+/// A batch as lines of JSON, one a row; nulls are left out, and JSON columns stand as what they hold.
+fn lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = WriterBuilder::new().with_encoder_factory(Arc::new(AsItStands)).build::<_, LineDelimited>(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    Ok(writer.into_inner())
+}
+
+/// Writes the text of JSON columns as it stands, not as a string.
+#[derive(Debug)]
+struct AsItStands;
+
+impl EncoderFactory for AsItStands {
+    fn make_default_encoder<'a>(
+        &self,
+        field: &'a FieldRef,
+        array: &'a dyn Array,
+        _: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let Some(texts) = array.as_string_opt::<i32>().filter(|_| is_json(field)) else { return Ok(None) };
+        Ok(Some(NullableEncoder::new(Box::new(JsonTexts(texts)), array.nulls().cloned())))
+    }
+}
+
+struct JsonTexts<'a>(&'a StringArray);
+
+impl Encoder for JsonTexts<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.value(row).as_bytes());
+    }
 }
 
 /// A batch as JSON objects, one a row; nulls are left out.
@@ -127,17 +160,6 @@ pub fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowErro
         .into_iter()
         .collect::<Result<_, _>>()
         .map_err(|e| ArrowError::JsonError(e.to_string()))
-}
-
-fn open_json(schema: &SchemaRef, object: &mut Map<String, Value>) -> Result<(), serde_json::Error> {
-    for field in schema.fields().iter().filter(|f| is_json(f)) {
-        if let Some(value) = object.get_mut(field.name())
-            && let Value::String(text) = value
-        {
-            *value = serde_json::from_str(text)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ pub async fn judge_round(
     let mut findings = metrics(spec.rules, &session, &known.open_signals, &at).await?;
     let drift_back = bellwether_detectors::drift::detect::reaches_back_to(spec.drift, &known.open_signals, since);
     let drifted = with_closed_since(&session, &known.open_signals, drift_back).await?;
-    findings.extend(detect_drift(spec.drift, &drifted, &known.column_profiles, &at));
+    findings.extend(detect_drift(spec.drift, &drifted, &session.column_profiles(drift_back).await?, &at));
     let skipped = findings.skipped_by_reason();
 
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);

@@ -11,7 +11,7 @@ use bellwether_model::label::Label;
 use bellwether_model::outcome::Outcome;
 use bellwether_model::run::Run;
 use bellwether_model::signal::Signal;
-use bellwether_model::time::Span;
+use bellwether_model::time::{Span, Timestamp};
 
 use crate::current::{current, objects, open, since, typed};
 use crate::error::SqlError;
@@ -39,8 +39,6 @@ pub struct Evidence {
     pub executions: Vec<Execution>,
     /// Changes of the last 24 hours, in order of time.
     pub changes: Vec<Change>,
-    /// What runs saw of columns, in order of time.
-    pub column_profiles: Vec<ColumnProfile>,
     /// What persons said of incidents and signals, the newest word on each, by subject.
     pub labels: Vec<Label>,
 }
@@ -61,7 +59,6 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
         outcomes: typed(&current(session, &OUTCOMES).await?)?,
         executions: typed(&current(session, &EXECUTIONS).await?)?,
         changes: typed(&since(&current(session, &CHANGES).await?, &CHANGES, recently)?)?,
-        column_profiles: typed(&current(session, &COLUMN_PROFILES).await?)?,
         labels: typed(&current(session, &LABELS).await?)?,
     };
     found.run_io.sort_by(|a, b| {
@@ -82,7 +79,14 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
     found.outcomes.sort_by(|a, b| (a.recorded_at, &a.execution_id).cmp(&(b.recorded_at, &b.execution_id)));
     found.executions.sort_by(|a, b| (a.recorded_at, &a.execution_id).cmp(&(b.recorded_at, &b.execution_id)));
     found.changes.sort_by(|a, b| (a.at, &a.kind, &a.entity, &a.summary).cmp(&(b.at, &b.kind, &b.entity, &b.summary)));
-    found.column_profiles.sort_by(|a, b| {
+    found.labels.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
+    Ok(found)
+}
+
+/// What runs saw of columns since an instant, in order of time.
+pub async fn column_profiles(session: &Session, from: Timestamp) -> Result<Vec<ColumnProfile>, SqlError> {
+    let mut found: Vec<ColumnProfile> = typed(&since(&current(session, &COLUMN_PROFILES).await?, &COLUMN_PROFILES, from)?)?;
+    found.sort_by(|a, b| {
         (a.event_time, &a.dataset_namespace, &a.dataset_name, &a.column, &a.event_id).cmp(&(
             b.event_time,
             &b.dataset_namespace,
@@ -91,7 +95,6 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
             &b.event_id,
         ))
     });
-    found.labels.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
     Ok(found)
 }
 
@@ -99,5 +102,10 @@ impl Session {
     /// See [`evidence`].
     pub async fn evidence(&self) -> Result<Evidence, SqlError> {
         evidence(self).await
+    }
+
+    /// See [`column_profiles`].
+    pub async fn column_profiles(&self, since: Timestamp) -> Result<Vec<ColumnProfile>, SqlError> {
+        column_profiles(self, since).await
     }
 }
