@@ -135,7 +135,7 @@ pub struct DemoArgs {
     /// Where to put the ledger and the report.
     #[arg(long, default_value = "bellwether-demo", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Leave the API up afterwards.
+    /// Leave the API up afterwards, and the simulated fleet with it, until Ctrl-C.
     #[arg(long)]
     pub serve: bool,
 }
@@ -362,7 +362,7 @@ pub struct ReportArgs {
 }
 
 /// `bellwether serve`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     /// Address to listen on.
     #[arg(long, value_name = "ADDRESS")]
@@ -434,7 +434,7 @@ pub enum TokenCommand {
         /// Whom it is for.
         #[arg(long)]
         subject: String,
-        /// A role it carries: viewer, operator, org-admin. May be given several times.
+        /// A role it carries: viewer, operator, admin, org-admin. May be given several times.
         #[arg(long = "role", required = true)]
         roles: Vec<String>,
         /// How long it is valid, at most 30d.

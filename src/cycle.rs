@@ -91,7 +91,7 @@ impl Cycle {
     /// Judges the ledger as of an instant, and records the conclusions when asked to.
     ///
     /// # Errors
-    /// The ledger cannot be read or written, or that time was judged already.
+    /// The ledger cannot be read or written.
     pub async fn judge(&mut self, as_of: Timestamp, now: Timestamp, keep: bool) -> Result<Judged, Failure> {
         let snapshot = self.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
         let standards = Standards {
@@ -215,7 +215,6 @@ fn round_failure(error: &RoundError) -> Failure {
         RoundError::Unknown(_) => {
             Failure::of(Kind::User, error).hint("list rounds with `bellwether sql \"SELECT round_id, as_of FROM rounds ORDER BY as_of\"`")
         }
-        RoundError::AlreadyJudged { .. } => Failure::of(Kind::User, error).hint("look without recording: add --dry-run"),
         RoundError::Sql(_) | RoundError::Index(_) | RoundError::Canonical(_) => Failure::of(Kind::Internal, error),
     }
 }

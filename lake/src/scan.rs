@@ -104,11 +104,7 @@ pub(crate) async fn read_files(
     Ok(merged(place, opened, query))
 }
 
-fn merged(
-    place: Place,
-    opened: Vec<Opened>,
-    query: SampleQuery,
-) -> impl Stream<Item = Result<Block, LakeError>> + Send + use<> {
+fn merged(place: Place, opened: Vec<Opened>, query: SampleQuery) -> impl Stream<Item = Result<Block, LakeError>> + Send + use<> {
     let slices = slices(&opened, &query);
     let opened = Arc::new(opened);
     let tasks = slices.into_iter().map(move |slice| {
@@ -201,12 +197,8 @@ impl Slice {
 /// Cuts the ids so that each slice has about equally many samples.
 fn slices(files: &[Opened], query: &SampleQuery) -> Vec<Slice> {
     let all = Slice { low: i64::MIN, high: i64::MAX };
-    let mut groups: Vec<(i64, i64)> = files
-        .iter()
-        .flat_map(Opened::groups)
-        .filter(|(span, _)| all.meets(*span, query))
-        .map(|((_, max), rows)| (max, rows))
-        .collect();
+    let mut groups: Vec<(i64, i64)> =
+        files.iter().flat_map(Opened::groups).filter(|(span, _)| all.meets(*span, query)).map(|((_, max), rows)| (max, rows)).collect();
     groups.sort_unstable();
     let total: i64 = groups.iter().map(|(_, rows)| rows).sum();
     let target = (total / (4 * PARALLEL as i64)).clamp(LEAST_SLICE_ROWS, SLICE_ROWS);
@@ -240,9 +232,7 @@ impl Opened {
     fn groups(&self) -> Vec<((i64, i64), i64)> {
         match &self.content {
             Content::Rows(rows) => rows.iter().filter_map(|batch| Some((ends(batch)?, batch.num_rows() as i64))).collect(),
-            Content::Footer(footer) => {
-                footer.metadata.row_groups().iter().filter_map(|g| Some((series_of(g)?, g.num_rows()))).collect()
-            }
+            Content::Footer(footer) => footer.metadata.row_groups().iter().filter_map(|g| Some((series_of(g)?, g.num_rows()))).collect(),
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Evidence<'a> {
     pub index: &'a Index,
     /// Past runs by id.
     pub experience: &'a BTreeMap<RunId, Experience>,
+    /// When open incidents were last recommended for.
+    pub recommended: &'a BTreeMap<IncidentId, Timestamp>,
     /// Where the executions for open incidents stand.
     pub executions: &'a [Execution],
     /// What came of them.
@@ -130,8 +132,9 @@ fn due<'a>(transitions: &'a [Incident], signals: &[Signal], evidence: &'a Eviden
     };
     let touched: BTreeSet<&IncidentId> = transitions.iter().map(|i| &i.incident_id).collect();
     let untouched = evidence.open_incidents.iter().filter(|i| i.is_open() && !touched.contains(&i.incident_id));
-    // Ended in vain since the incident's last row: think again.
-    let retried = |incident: &Incident| of(incident).any(|e| ended_in_vain(e) && e.recorded_at > incident.recorded_at);
+    // Ended in vain since it was last thought about: think again.
+    let thought = |incident: &Incident| evidence.recommended.get(&incident.incident_id).copied();
+    let retried = |incident: &Incident| of(incident).any(|e| ended_in_vain(e) && thought(incident).is_none_or(|t| e.recorded_at > t));
     let changed = transitions.iter().filter(|i| i.is_open() && (grew(i) || retried(i)));
     let mut due: Vec<&Incident> = changed.chain(untouched.filter(|i| retried(i))).collect();
     due.retain(|incident| !of(incident).any(is_under_way));

@@ -13,7 +13,7 @@ use bellwether_lake::{Lake, LakeError, Lane, Snapshot, tables};
 use bellwether_lineage::Graph;
 use bellwether_model::digest::{CanonicalError, Digest};
 use bellwether_model::execution::Execution;
-use bellwether_model::id::{RoundId, RunId};
+use bellwether_model::id::{IncidentId, RoundId, RunId};
 use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, Subject};
@@ -71,14 +71,6 @@ pub enum RoundError {
     /// There is no such round.
     #[error("there is no round {0}")]
     Unknown(RoundId),
-    /// A later time was judged already.
-    #[error("{as_of} was judged already: the last round judged up to {last}")]
-    AlreadyJudged {
-        /// The wanted time.
-        as_of: Timestamp,
-        /// The time of the last round.
-        last: Timestamp,
-    },
 }
 
 /// What is kept from round to round only because it is costly to make: leaving it out changes no conclusion.
@@ -160,6 +152,7 @@ pub async fn judge_round(
             instant(as_of - Span::from_days(1))
         ))
         .await?;
+    let recommended = last_recommended(&session).await?;
     let past = known.runs.iter().filter_map(Experience::of_run).chain(known.outcomes.iter().map(Experience::of_outcome)).collect();
     let (index, experience) = memory.experience(spec.standards, past)?;
     let histories = histories(spec.standards.governance, &transitions, as_of);
@@ -171,6 +164,7 @@ pub async fn judge_round(
         open_signals: &members,
         index,
         experience,
+        recommended: &recommended,
         executions: &known.executions,
         outcomes: &known.outcomes,
         histories: &histories,
@@ -252,6 +246,18 @@ async fn signals_of(session: &Session, incidents: &[Incident], open: &[Signal]) 
         );
     }
     Ok(all)
+}
+
+/// When open incidents were last recommended for.
+async fn last_recommended(session: &Session) -> Result<BTreeMap<IncidentId, Timestamp>, SqlError> {
+    #[derive(Deserialize)]
+    struct Last {
+        incident_id: IncidentId,
+        at: Timestamp,
+    }
+    let sql = "SELECT r.incident_id, max(r.recorded_at) AS at FROM recommendations r JOIN incidents_current i USING (incident_id) \
+               WHERE i.state <> 'closed' GROUP BY r.incident_id";
+    Ok(session.rows::<Last>(sql).await?.into_iter().map(|last| (last.incident_id, last.at)).collect())
 }
 
 impl Conclusions {

@@ -56,9 +56,11 @@ impl SqlError {
     pub(crate) fn running(error: DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory(error.into()),
-            DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::Execution(_) => {
-                Self::Query(error.into())
-            }
+            DataFusionError::SQL(..)
+            | DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::Execution(_)
+            | DataFusionError::NotImplemented(_) => Self::Query(error.into()),
             _ => Self::Run(error.into()),
         }
     }

@@ -21,8 +21,8 @@ use bellwether_executor::fleet::{Fleet, FleetSpec};
 use bellwether_model::time::{Span, TimeRange};
 use bellwether_sql::{Session, SessionOptions};
 
-use super::sql_failure;
-use crate::cli::{DemoArgs, Output};
+use super::{serve, sql_failure};
+use crate::cli::{DemoArgs, Output, ServeArgs};
 use crate::clock::now;
 use crate::cycle::Cycle;
 use crate::failure::{Failure, Kind};
@@ -68,7 +68,10 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
         format!("{}\n{}", text::render(&report, terminal), summary.closing(&folder))
     })?;
     if args.serve {
-        stage.stay(&folder).await?;
+        stage.announce(&folder);
+        let config = cycle.config.clone();
+        drop(cycle);
+        serve::run(config, &ServeArgs::default()).await?;
     }
     Ok(())
 }

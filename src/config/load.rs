@@ -109,6 +109,10 @@ impl Config {
             prometheus.bearer_token_file.iter_mut().for_each(at);
             prometheus.basic_auth.iter_mut().for_each(|b| at(&mut b.password_file));
         }
+        if let Some(notify) = &mut self.notify {
+            let receivers = notify.alertmanager.iter_mut().chain(&mut notify.webhooks);
+            receivers.filter_map(|r| r.bearer_token_file.as_mut()).for_each(at);
+        }
     }
 }
 
@@ -136,5 +140,17 @@ mod tests {
         assert_eq!(config.prometheus.unwrap().url.as_str(), "http://prom:9090/");
         let failure = read("b.yaml", "", set("BELLWETHER__ACT__MODE", "yolo")).unwrap_err();
         assert!(failure.message.contains("BELLWETHER__ACT__MODE"), "{failure}");
+    }
+
+    #[test]
+    fn every_file_is_named_from_the_configurations_folder() {
+        let text = "version: 1\nprometheus: {url: 'http://p', rules: [r.yaml], bearer_token_file: p.token}\nlineage: {files: [l.jsonl]}\n\
+                    notify: {alertmanager: {url: 'http://a', bearer_token_file: a.token}, webhooks: [{url: 'http://w', bearer_token_file: w.token}]}\n";
+        let mut config = read("b.yaml", text, none()).unwrap();
+        config.rebase(Path::new("/etc/bw"));
+        let told = serde_json::to_string(&config).unwrap();
+        for name in ["r.yaml", "p.token", "l.jsonl", "a.token", "w.token"] {
+            assert!(told.contains(&format!("/etc/bw/{name}")), "{name} in {told}");
+        }
     }
 }

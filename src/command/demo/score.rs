@@ -38,7 +38,7 @@ pub(super) struct Scored {
     pub(super) title: Option<String>,
     /// Seconds from its beginning to that incident's opening.
     pub(super) seconds_to_open: Option<i64>,
-    /// The playbook that was recommended first for it; the last recommendation counts.
+    /// The playbook that was tried first for it, or else the best of the newest recommendation.
     pub(super) recommended: Option<String>,
     /// What was done, and what came of it, attempt by attempt.
     pub(super) attempts: Vec<Tried>,
@@ -71,12 +71,16 @@ pub(super) fn score(faults: &[Fault], report: &ReportData, told: &Told) -> Score
         let mut about: Vec<&&IncidentCard> = cards.iter().filter(|c| answers(&c.incident, fault)).collect();
         about.sort_by_key(|c| c.incident.opened_at);
         let first = about.first().map(|c| &c.incident);
-        let attempts = about.iter().flat_map(|c| &c.attempts).map(|a| Tried {
-            playbook: a.plan.body.playbook_id.to_string(),
-            state: a.state(),
-            effect: a.outcome.as_ref().map(|o| o.effect.to_string()),
-            detail: a.transitions.last().map(|t| t.detail.clone()),
-        });
+        let attempts: Vec<Tried> = about
+            .iter()
+            .flat_map(|c| &c.attempts)
+            .map(|a| Tried {
+                playbook: a.plan.body.playbook_id.to_string(),
+                state: a.state(),
+                effect: a.outcome.as_ref().map(|o| o.effect.to_string()),
+                detail: a.transitions.last().map(|t| t.detail.clone()),
+            })
+            .collect();
         let recommended = about.iter().find_map(|c| c.recommendation.as_ref()?.candidates.first());
         Scored {
             kind: fault.kind,
@@ -85,8 +89,8 @@ pub(super) fn score(faults: &[Fault], report: &ReportData, told: &Told) -> Score
             incident: first.map(|i| i.incident_id.clone()),
             title: first.map(|i| i.title.clone()),
             seconds_to_open: first.map(|i| i.opened_at.since(fault.start).secs()),
-            recommended: recommended.map(|c| c.playbook_id.to_string()),
-            attempts: attempts.collect(),
+            recommended: attempts.first().map(|a| a.playbook.clone()).or(recommended.map(|c| c.playbook_id.to_string())),
+            attempts,
         }
     };
     let missed = cards.iter().filter(|c| !faults.iter().any(|f| answers(&c.incident, f)));

@@ -50,12 +50,13 @@ impl Stage {
         )
     }
 
-    /// Keeps both up until Ctrl-C.
-    pub(super) async fn stay(&self, folder: &Folder) -> Result<(), Failure> {
-        eprintln!("The fleet stays up until Ctrl-C:");
+    /// Says what stays up beside the API, and how to ask it.
+    pub(super) fn announce(&self, folder: &Folder) {
+        let config = folder.path("bellwether.yaml");
+        eprintln!("The fleet and the API stay up until Ctrl-C:");
         eprintln!("  Prometheus  {}", self.prometheus_url());
         eprintln!("  Kubernetes  kubectl --kubeconfig {} get inferenceservices -A", folder.path("kubeconfig.yaml").display());
-        tokio::signal::ctrl_c().await.map_err(|e| Failure::new(Kind::Upstream, format!("cannot wait for Ctrl-C: {e}")))
+        eprintln!("  a token     bellwether -c {} token issue me --role viewer", config.display());
     }
 }
 
