@@ -56,7 +56,7 @@ impl Stage {
         eprintln!("The fleet and the API stay up until Ctrl-C:");
         eprintln!("  Prometheus  {}", self.prometheus_url());
         eprintln!("  Kubernetes  kubectl --kubeconfig {} get inferenceservices -A", folder.path("kubeconfig.yaml").display());
-        eprintln!("  a token     bellwether -c {} token issue me --role viewer", config.display());
+        eprintln!("  a token     bellwether -c {} token issue --subject me --role viewer", config.display());
     }
 }
 
