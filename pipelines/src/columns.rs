@@ -178,7 +178,8 @@ fn text(path: &Path, format: &'static str, frame: Result<DataFrame, PolarsError>
 
 fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
     let nulls = column.null_count() as u64;
-    if nulls == column.len() as u64 && nulls > 0 {
+    // A text file tells types by its values: where there is none, there is no type either.
+    if nulls == column.len() as u64 {
         return Ok(Content::Nulls { nulls });
     }
     Ok(match column.dtype() {
@@ -338,6 +339,7 @@ mod tests {
         assert!(matches!(written("a.xlsx", b"x"), Err(ColumnsError::Unknown { .. })));
         assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(ColumnsError::Text { format: "JSONL", .. })));
         assert!(matches!(read(Path::new("/nowhere/a.csv")), Err(ColumnsError::Read { .. })));
-        assert_eq!(written("a.csv", b"a,b\n").unwrap().rows, 0);
+        let no_rows = written("a.csv", b"a,b\n").unwrap();
+        assert_eq!((no_rows.rows, column(&no_rows, "a")), (0, &Content::Nulls { nulls: 0 }), "without a value there is no type");
     }
 }
