@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ impl Cluster {
     /// The cluster that `KUBECONFIG` names, or a simulated one.
     pub(crate) fn start() -> Self {
         let (upstream, namespace) = match std::env::var_os("KUBECONFIG") {
-            Some(path) => (real(Path::new(&path)), format!("bellwether-{}-{}", std::process::id(), now())),
+            Some(path) => (real(Path::new(&path)), unused_namespace()),
             None => (Upstream::Simulated(simulated()), "ml".to_owned()),
         };
         let gateway = Gateway::start(upstream.address());
@@ -136,6 +137,12 @@ impl Upstream {
             Self::Real { address, .. } => *address,
         }
     }
+}
+
+/// A namespace that nobody else uses, whatever else runs at the same time.
+fn unused_namespace() -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    format!("bellwether-{}-{}-{}", std::process::id(), now(), MADE.fetch_add(1, Ordering::Relaxed))
 }
 
 fn simulated() -> Served {

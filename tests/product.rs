@@ -4,11 +4,11 @@
 //! arrows between crates; [`cli`] and [`bad_input`] — the command line and wrong input; [`first_minutes`] — a person with
 //! nothing but a Prometheus; [`scenario`] — the whole job; [`demo`] — the whole job with nothing but the binary.
 
-//mod bad_input;
+mod bad_input;
 mod bellwether;
 mod cli;
 mod cluster;
-//mod demo;
+mod demo;
 mod first_minutes;
 mod house;
 mod scenario;
