@@ -74,7 +74,7 @@ fn sources_that_do_not_answer_are_named_and_stop_neither_the_others_nor_the_roun
     ));
     desk.write("runs.jsonl", &past_run("r-1", "latency was high"));
     let ran = desk.run("round").expect(1);
-    ran.says(&[&format!("no Prometheus answers at http://{prometheus}"), &format!("no PostgreSQL answers at postgresql://ann")]);
+    ran.says(&[&format!("no Prometheus answers at http://{prometheus}"), "no PostgreSQL answers at postgresql://ann"]);
     assert!(!ran.err.contains("hunter2") && !ran.out.contains("hunter2"), "a password is not shown: {}{}", ran.out, ran.err);
     assert_eq!(desk.count("SELECT count(*) FROM workflow_runs"), 1);
     assert_eq!(desk.count("SELECT count(*) FROM rounds"), 1);
