@@ -23,7 +23,7 @@ fn what_was_asked_approved_and_done_over_http_is_told_by_one_query() {
     let expired = world.token("org-admin", "1s");
     let serving = Serving::start(desk);
 
-    // The real client posts events, which reach the ledger through the inbox. Repeating them adds nothing.
+    // The real client posts events, the end of a run before its start, and all of them twice. They reach the ledger through the inbox.
     let auth = json!({"type": "api_key", "apiKey": operator.trim()});
     let transport = json!({"type": "http", "url": serving.url(), "endpoint": "api/v1/lineage", "auth": auth});
     for _ in 0..2 {
@@ -70,6 +70,7 @@ fn what_was_asked_approved_and_done_over_http_is_told_by_one_query() {
     assert_eq!(world.replicas(), (2, 5));
     assert_eq!(world.effects().len(), 1);
     wait_for("the outcome is in the ledger", Duration::from_secs(60), || desk.count("SELECT count(*) FROM outcomes") == 1);
+    assert_eq!(desk.count("SELECT count(*) FROM lineage_events"), 4, "what came a second time was stored once");
     desk.run("audit verify").expect(0);
     assert_told(&world, &incident);
 }
