@@ -21,6 +21,7 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::block::Block;
+use crate::cache::FileRows;
 use crate::error::LakeError;
 use crate::file::{Bound, DataFile};
 use crate::snapshot::Snapshot;
@@ -35,6 +36,9 @@ const SLICE_ROWS: i64 = 1 << 20;
 
 /// Fewest samples that are worth a slice of their own.
 const LEAST_SLICE_ROWS: i64 = 128 * 1024;
+
+/// Files of samples of at most this many bytes are read whole, and kept: new samples come in small files, and each is asked for often.
+const SMALL_FILE: u64 = 256 * 1024;
 
 /// Slices that are read at the same time.
 const PARALLEL: usize = 2;
@@ -79,8 +83,15 @@ pub async fn samples(
     snapshot: &Snapshot,
     query: SampleQuery,
 ) -> Result<impl Stream<Item = Result<Block, LakeError>> + Send + use<>, LakeError> {
-    let files = snapshot.files(&SAMPLES).iter().filter(|f| may_hold(f, &query.range)).cloned().collect();
-    read_files(snapshot.place().clone(), files, query).await
+    let files: Vec<_> = snapshot.files(&SAMPLES).iter().filter(|f| may_hold(f, &query.range)).cloned().collect();
+    let opened = stream::iter(files).map(|file| async move {
+        if file.size > SMALL_FILE {
+            return open(snapshot.place(), file).await;
+        }
+        let rows = snapshot.read(&SAMPLES, &file).await?;
+        Ok(Opened { file, content: Content::Rows(rows) })
+    });
+    Ok(merged(snapshot.place().clone(), opened.buffered(16).try_collect().await?, query))
 }
 
 /// The wanted samples of some files, oldest rank first; otherwise as [`samples`].
@@ -89,7 +100,15 @@ pub(crate) async fn read_files(
     files: Vec<Arc<DataFile>>,
     query: SampleQuery,
 ) -> Result<impl Stream<Item = Result<Block, LakeError>> + Send + use<>, LakeError> {
-    let opened: Vec<_> = stream::iter(files).map(|file| open(&place, file)).buffered(16).try_collect().await?;
+    let opened = stream::iter(files).map(|file| open(&place, file)).buffered(16).try_collect().await?;
+    Ok(merged(place, opened, query))
+}
+
+fn merged(
+    place: Place,
+    opened: Vec<Opened>,
+    query: SampleQuery,
+) -> impl Stream<Item = Result<Block, LakeError>> + Send + use<> {
     let slices = slices(&opened, &query);
     let opened = Arc::new(opened);
     let tasks = slices.into_iter().map(move |slice| {
@@ -103,7 +122,7 @@ pub(crate) async fn read_files(
             read.await.unwrap_or_else(|stopped| Err(LakeError::Bug(format!("reading samples stopped: {stopped}"))))
         }
     });
-    Ok(stream::iter(tasks).buffered(PARALLEL).try_filter(|block| std::future::ready(block.rows() > 0)))
+    stream::iter(tasks).buffered(PARALLEL).try_filter(|block| std::future::ready(block.rows() > 0))
 }
 
 fn may_hold(file: &DataFile, range: &TimeRange) -> bool {
@@ -111,10 +130,24 @@ fn may_hold(file: &DataFile, range: &TimeRange) -> bool {
     !matches!(&ts.min, Some(Bound::Time(min)) if *min >= range.end) && !matches!(&ts.max, Some(Bound::Time(max)) if *max < range.start)
 }
 
-/// A file of samples whose footer was read.
+/// A file of samples, ready to be read.
 #[derive(Debug)]
 struct Opened {
     file: Arc<DataFile>,
+    content: Content,
+}
+
+/// What is known of a file's content before its samples are asked for.
+#[derive(Debug)]
+enum Content {
+    /// All of it: the file is small.
+    Rows(FileRows),
+    /// Its footer.
+    Footer(Footer),
+}
+
+#[derive(Debug)]
+struct Footer {
     path: Path,
     metadata: Arc<ParquetMetaData>,
 }
@@ -148,7 +181,7 @@ pub(crate) async fn footer(
 
 async fn open(place: &Place, file: Arc<DataFile>) -> Result<Opened, LakeError> {
     let (path, metadata) = footer(place, &SAMPLES, &file, PageIndexPolicy::Optional).await?;
-    Ok(Opened { file, path, metadata: Arc::new(metadata) })
+    Ok(Opened { file, content: Content::Footer(Footer { path, metadata: Arc::new(metadata) }) })
 }
 
 /// A slice of the series ids: both ends belong to it.
@@ -170,8 +203,9 @@ fn slices(files: &[Opened], query: &SampleQuery) -> Vec<Slice> {
     let all = Slice { low: i64::MIN, high: i64::MAX };
     let mut groups: Vec<(i64, i64)> = files
         .iter()
-        .flat_map(|f| f.metadata.row_groups())
-        .filter_map(|g| series_of(g).filter(|span| all.meets(*span, query)).map(|(_, max)| (max, g.num_rows())))
+        .flat_map(Opened::groups)
+        .filter(|(span, _)| all.meets(*span, query))
+        .map(|((_, max), rows)| (max, rows))
         .collect();
     groups.sort_unstable();
     let total: i64 = groups.iter().map(|(_, rows)| rows).sum();
@@ -202,6 +236,16 @@ impl Opened {
         LakeError::Damaged { table: SAMPLES.name.to_owned(), file: format!("{}/{}", SAMPLES.name, self.file.path), source: source.into() }
     }
 
+    /// Least and greatest series id of each of its parts, and how many rows that has.
+    fn groups(&self) -> Vec<((i64, i64), i64)> {
+        match &self.content {
+            Content::Rows(rows) => rows.iter().filter_map(|batch| Some((ends(batch)?, batch.num_rows() as i64))).collect(),
+            Content::Footer(footer) => {
+                footer.metadata.row_groups().iter().filter_map(|g| Some((series_of(g)?, g.num_rows()))).collect()
+            }
+        }
+    }
+
     /// The wanted samples of a slice.
     fn read(
         &self,
@@ -210,12 +254,33 @@ impl Opened {
         query: &SampleQuery,
         slice: &Slice,
     ) -> Result<Block, LakeError> {
-        let (groups, selection) = self.choose(query, slice);
+        match &self.content {
+            Content::Rows(rows) => {
+                let mut block = Block::default();
+                for batch in rows.iter().filter(|batch| ends(batch).is_some_and(|span| slice.meets(span, query))) {
+                    self.take(batch, query, slice, &mut block)?;
+                }
+                Ok(block)
+            }
+            Content::Footer(footer) => self.fetch(footer, runtime, store, query, slice),
+        }
+    }
+
+    /// Fetches the wanted samples of a slice.
+    fn fetch(
+        &self,
+        footer: &Footer,
+        runtime: &tokio::runtime::Handle,
+        store: &dyn ObjectStore,
+        query: &SampleQuery,
+        slice: &Slice,
+    ) -> Result<Block, LakeError> {
+        let (groups, selection) = footer.choose(query, slice);
         let mut block = Block::default();
         if groups.is_empty() {
             return Ok(block);
         }
-        let mut decoder = ParquetPushDecoderBuilder::try_new_decoder(self.metadata.clone())
+        let mut decoder = ParquetPushDecoderBuilder::try_new_decoder(footer.metadata.clone())
             .map(|b| b.with_row_groups(groups).with_batch_size(64 * 1024))
             .map(|b| match selection {
                 Some(selection) => b.with_row_selection(selection),
@@ -226,7 +291,7 @@ impl Opened {
         loop {
             match decoder.try_decode().map_err(|e| self.damaged(e))? {
                 DecodeResult::NeedsData(ranges) => {
-                    let bytes = runtime.block_on(store.get_ranges(&self.path, &ranges)).map_err(|e| self.damaged(e))?;
+                    let bytes = runtime.block_on(store.get_ranges(&footer.path, &ranges)).map_err(|e| self.damaged(e))?;
                     decoder.push_ranges(ranges, bytes).map_err(|e| self.damaged(e))?;
                 }
                 DecodeResult::Data(batch) => self.take(&batch, query, slice, &mut block)?,
@@ -235,6 +300,41 @@ impl Opened {
         }
     }
 
+    /// Copies the wanted samples of a batch, run by run of equal series.
+    fn take(&self, batch: &RecordBatch, query: &SampleQuery, slice: &Slice, block: &mut Block) -> Result<(), LakeError> {
+        let columns = (
+            batch.column(0).as_primitive_opt::<Int64Type>(),
+            batch.column(1).as_primitive_opt::<TimestampMicrosecondType>(),
+            batch.column(2).as_primitive_opt::<Float64Type>(),
+        );
+        let (Some(ids), Some(ts), Some(values)) = columns else { return Err(self.damaged("its columns are not those of samples")) };
+        let (ids, ts, values) = (ids.values(), ts.values(), values.values());
+        let (start_ts, end_ts) = (query.range.start.micros(), query.range.end.micros());
+        let mut start = 0;
+        while start < ids.len() {
+            let id = ids[start];
+            let end = start + run_length(&ids[start..]);
+            let wanted = slice.low <= id && id <= slice.high && query.series.as_ref().is_none_or(|all| all.binary_search(&id).is_ok());
+            if wanted {
+                let run = &ts[start..end];
+                let (from, to) = (start + run.partition_point(|t| *t < start_ts), start + run.partition_point(|t| *t < end_ts));
+                if from < to {
+                    block.push(id, &ts[from..to], &values[from..to]);
+                }
+            }
+            start = end;
+        }
+        Ok(())
+    }
+}
+
+/// First and last series id of rows in order.
+fn ends(batch: &RecordBatch) -> Option<(i64, i64)> {
+    let ids = batch.column(0).as_primitive_opt::<Int64Type>()?.values();
+    Some((*ids.first()?, *ids.last()?))
+}
+
+impl Footer {
     /// Row groups that can hold wanted samples, and which of their rows; none means all of them.
     fn choose(&self, query: &SampleQuery, slice: &Slice) -> (Vec<usize>, Option<RowSelection>) {
         let (mut groups, mut ranges, mut rows) = (Vec::new(), Vec::<Range<usize>>::new(), 0usize);
@@ -270,33 +370,6 @@ impl Opened {
         (0..starts.len())
             .map(|i| Page { rows: first(i)..first(i + 1), series: index.min_value(i).copied().zip(index.max_value(i).copied()) })
             .collect()
-    }
-
-    /// Copies the wanted samples of a batch, run by run of equal series.
-    fn take(&self, batch: &RecordBatch, query: &SampleQuery, slice: &Slice, block: &mut Block) -> Result<(), LakeError> {
-        let columns = (
-            batch.column(0).as_primitive_opt::<Int64Type>(),
-            batch.column(1).as_primitive_opt::<TimestampMicrosecondType>(),
-            batch.column(2).as_primitive_opt::<Float64Type>(),
-        );
-        let (Some(ids), Some(ts), Some(values)) = columns else { return Err(self.damaged("its columns are not those of samples")) };
-        let (ids, ts, values) = (ids.values(), ts.values(), values.values());
-        let (start_ts, end_ts) = (query.range.start.micros(), query.range.end.micros());
-        let mut start = 0;
-        while start < ids.len() {
-            let id = ids[start];
-            let end = start + run_length(&ids[start..]);
-            let wanted = slice.low <= id && id <= slice.high && query.series.as_ref().is_none_or(|all| all.binary_search(&id).is_ok());
-            if wanted {
-                let run = &ts[start..end];
-                let (from, to) = (start + run.partition_point(|t| *t < start_ts), start + run.partition_point(|t| *t < end_ts));
-                if from < to {
-                    block.push(id, &ts[from..to], &values[from..to]);
-                }
-            }
-            start = end;
-        }
-        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_embeddings::{Embedder, Experience, Index, IndexError, neighbours, rank};
+use bellwether_executor::journal::transition::OURSELVES;
 use bellwether_governance::binding::Governance;
 use bellwether_governance::history::History;
 use bellwether_governance::plan::{At, Proposal, Unplannable};
@@ -13,7 +14,7 @@ use bellwether_lineage::{Graph, correlate};
 use bellwether_model::decision::Decision;
 use bellwether_model::execution::{Execution, ExecutionState};
 use bellwether_model::id::{IncidentId, PlaybookId, RoundId, RunId, ServiceName};
-use bellwether_model::incident::{Incident, IncidentState};
+use bellwether_model::incident::Incident;
 use bellwether_model::inventory::{Change, Inventory};
 use bellwether_model::outcome::{Effect, Outcome};
 use bellwether_model::plan::Plan;
@@ -93,8 +94,9 @@ pub struct Unplanned {
 
 /// Judges what these signals mean.
 ///
-/// An incident is recommended for when it opened, grew, or an attempt to mend it ended without success. While an execution
-/// for it is under way nothing new is proposed. A playbook that was tried for it in vain is not proposed again.
+/// An incident is recommended for when a signal of it opened or worsened, or when an attempt to mend it ended without success.
+/// While an execution for it is under way nothing new is proposed. A playbook that was tried for it in vain, that a person
+/// refused, or that was refused twice, is not proposed again.
 ///
 /// # Errors
 /// When the index is of another embedder than the standards'.
@@ -109,7 +111,7 @@ pub fn judge(
     let incidents =
         correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);
     let mut conclusions = Conclusions { signals, ..Conclusions::default() };
-    for incident in due(&incidents, evidence) {
+    for incident in due(&incidents, &conclusions.signals, evidence) {
         recommend(standards, evidence, incident, round_id, now, &mut conclusions)?;
     }
     conclusions.incidents = incidents;
@@ -117,17 +119,29 @@ pub fn judge(
 }
 
 /// The incidents for which something is to be recommended now, by id.
-fn due<'a>(transitions: &'a [Incident], evidence: &'a Evidence<'_>) -> Vec<&'a Incident> {
+fn due<'a>(transitions: &'a [Incident], signals: &[Signal], evidence: &'a Evidence<'_>) -> Vec<&'a Incident> {
+    let of = |incident: &Incident| {
+        let id = incident.incident_id.clone();
+        evidence.executions.iter().filter(move |e| e.incident_id == id)
+    };
+    let grew = |incident: &Incident| {
+        let treated = of(incident).filter(|e| e.state == ExecutionState::Succeeded).map(|e| e.recorded_at).max();
+        signals.iter().any(|s| s.is_open() && incident.signals.contains(&s.signal_id) && treated.is_none_or(|t| s.last_at > t))
+    };
     let touched: BTreeSet<&IncidentId> = transitions.iter().map(|i| &i.incident_id).collect();
     let untouched = evidence.open_incidents.iter().filter(|i| i.is_open() && !touched.contains(&i.incident_id));
-    let retried = untouched.filter(|i| {
-        // An attempt ended in vain since the incident's last row: think again.
-        evidence.executions.iter().any(|e| e.incident_id == i.incident_id && e.state.is_terminal() && e.recorded_at > i.recorded_at)
-    });
-    let mut due: Vec<&Incident> = transitions.iter().filter(|i| i.state != IncidentState::Closed).chain(retried).collect();
-    due.retain(|incident| !evidence.executions.iter().any(|e| e.incident_id == incident.incident_id && is_under_way(e)));
+    // Ended in vain since the incident's last row: think again.
+    let retried = |incident: &Incident| of(incident).any(|e| ended_in_vain(e) && e.recorded_at > incident.recorded_at);
+    let changed = transitions.iter().filter(|i| i.is_open() && (grew(i) || retried(i)));
+    let mut due: Vec<&Incident> = changed.chain(untouched.filter(|i| retried(i))).collect();
+    due.retain(|incident| !of(incident).any(is_under_way));
     due.sort_by(|a, b| a.incident_id.cmp(&b.incident_id));
     due
+}
+
+/// Whether an attempt is over and mended nothing.
+fn ended_in_vain(execution: &Execution) -> bool {
+    execution.state.is_terminal() && execution.state != ExecutionState::Succeeded
 }
 
 /// Whether something is being done: a mere suggestion that nobody took up does not count.
@@ -146,9 +160,15 @@ fn is_under_way(execution: &Execution) -> bool {
 fn tried_in_vain(incident: &Incident, evidence: &Evidence<'_>) -> Vec<Exclusion> {
     let tried =
         |id: &PlaybookId, how: String| Exclusion { playbook_id: id.clone(), reason: format!("was tried for this incident and {how}") };
-    let undone = evidence.executions.iter().filter(|e| e.incident_id == incident.incident_id).filter_map(|e| match e.state {
+    let attempts = || evidence.executions.iter().filter(|e| e.incident_id == incident.incident_id);
+    let refused = |e: &Execution| attempts().filter(|o| o.playbook_id == e.playbook_id && o.state == ExecutionState::Refused).count();
+    let undone = attempts().filter_map(|e| match e.state {
         ExecutionState::RolledBack => Some(tried(&e.playbook_id, "was rolled back".into())),
         ExecutionState::Failed | ExecutionState::NeedsHuman => Some(tried(&e.playbook_id, format!("ended as {}", e.state))),
+        // The program refuses a plan when the ground under it has moved, too: then a new plan is worth a try, once.
+        ExecutionState::Refused if e.actor.as_str() != OURSELVES || refused(e) > 1 => {
+            Some(Exclusion { playbook_id: e.playbook_id.clone(), reason: format!("was refused for this incident: {}", e.detail) })
+        }
         _ => None,
     });
     let vain = evidence.outcomes.iter().filter(|o| o.incident_id == incident.incident_id && o.effect != Effect::Effective);
@@ -206,3 +226,6 @@ pub fn plan_and_decide(
     let decision = bellwether_governance::decide::decide(governance, &plan, &history, At { round_id, now });
     Ok((plan, decision))
 }
+
+#[cfg(test)]
+mod tests;

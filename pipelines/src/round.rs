@@ -16,7 +16,7 @@ use bellwether_model::execution::Execution;
 use bellwether_model::id::{RoundId, RunId};
 use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
-use bellwether_model::signal::Signal;
+use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
 use futures::StreamExt as _;
@@ -136,7 +136,12 @@ pub async fn judge_round(
     let mut findings = metrics(spec.rules, &session, &known.open_signals, &at).await?;
     let drift_back = bellwether_detectors::drift::detect::reaches_back_to(spec.drift, &known.open_signals, since);
     let drifted = with_closed_since(&session, &known.open_signals, drift_back).await?;
-    findings.extend(detect_drift(spec.drift, &drifted, &session.column_profiles(drift_back).await?, &at));
+    let open_columns = drifted.iter().filter_map(|s| match &s.subject {
+        Subject::Column { dataset, .. } => Some(dataset.clone()),
+        Subject::Series { .. } => None,
+    });
+    let profiles = session.column_profiles(drift_back, since, &open_columns.collect()).await?;
+    findings.extend(detect_drift(spec.drift, &drifted, &profiles, &at));
     let skipped = findings.skipped_by_reason();
 
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);

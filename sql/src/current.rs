@@ -55,9 +55,18 @@ pub(crate) async fn counted(session: &Session, def: &'static TableDef) -> Result
 
 /// The newest row of each key of what counts.
 pub(crate) async fn current(session: &Session, def: &'static TableDef) -> Result<RecordBatch, SqlError> {
-    let batch = counted(session, def).await?;
+    newest(&counted(session, def).await?, def)
+}
+
+/// The newest row of each key.
+pub(crate) fn newest(batch: &RecordBatch, def: &TableDef) -> Result<RecordBatch, SqlError> {
     let known = BooleanArray::from(vec![true; batch.num_rows()]);
-    pick(&batch, def, &known).map_err(|e| misfit(def, e))
+    pick(batch, def, &known).map_err(|e| misfit(def, e))
+}
+
+/// The rows that are marked.
+pub(crate) fn kept(batch: &RecordBatch, def: &TableDef, keep: &BooleanArray) -> Result<RecordBatch, SqlError> {
+    filter_record_batch(batch, keep).map_err(|e| misfit(def, e))
 }
 
 /// Of each object its newest row not after the session's horizon, or its first where it was first seen later.
@@ -98,7 +107,7 @@ fn times(batch: &RecordBatch, column: Option<&str>, at: Timestamp, compare: Comp
     }
 }
 
-fn texts<'b>(batch: &'b RecordBatch, column: &str) -> impl Iterator<Item = &'b str> {
+pub(crate) fn texts<'b>(batch: &'b RecordBatch, column: &str) -> impl Iterator<Item = &'b str> {
     batch.column_by_name(column).and_then(|c| c.as_string_opt::<i32>()).into_iter().flat_map(|a| a.iter().map(Option::unwrap_or_default))
 }
 

@@ -1,9 +1,12 @@
 //! Everything besides samples that judging rests on, as of one instant.
 
+use std::collections::BTreeSet;
+
+use arrow::array::{BooleanArray, RecordBatch};
 use bellwether_lake::tables::{
     CHANGES, COLUMN_PROFILES, ENDPOINTS, EXECUTIONS, INCIDENTS, LABELS, NODES, OUTCOMES, POOLS, RUN_IO, RUNS, SIGNALS,
 };
-use bellwether_model::dataset::{ColumnProfile, RunIo};
+use bellwether_model::dataset::{ColumnProfile, DatasetId, RunIo};
 use bellwether_model::execution::Execution;
 use bellwether_model::incident::Incident;
 use bellwether_model::inventory::{Change, Inventory};
@@ -13,7 +16,7 @@ use bellwether_model::run::Run;
 use bellwether_model::signal::Signal;
 use bellwether_model::time::{Span, Timestamp};
 
-use crate::current::{current, objects, open, since, typed};
+use crate::current::{counted, current, kept, newest, objects, open, since, texts, typed};
 use crate::error::SqlError;
 use crate::session::Session;
 
@@ -83,9 +86,22 @@ pub async fn evidence(session: &Session) -> Result<Evidence, SqlError> {
     Ok(found)
 }
 
-/// What runs saw of columns since an instant, in order of time.
-pub async fn column_profiles(session: &Session, from: Timestamp) -> Result<Vec<ColumnProfile>, SqlError> {
-    let mut found: Vec<ColumnProfile> = typed(&since(&current(session, &COLUMN_PROFILES).await?, &COLUMN_PROFILES, from)?)?;
+/// What runs saw, from an instant on, of the columns of some datasets, in order of time: of those that were profiled after
+/// `fresh`, and of those named in `also`. Of the others nothing is new.
+pub async fn column_profiles(
+    session: &Session,
+    from: Timestamp,
+    fresh: Timestamp,
+    also: &BTreeSet<DatasetId>,
+) -> Result<Vec<ColumnProfile>, SqlError> {
+    // The dataset and the event, and with it the time, are parts of the key: what is left out here is no newer state of what stays.
+    let rows = since(&counted(session, &COLUMN_PROFILES).await?, &COLUMN_PROFILES, from)?;
+    let recent = since(&rows, &COLUMN_PROFILES, fresh + Span::from_micros(1))?;
+    let mut wanted: BTreeSet<(&str, &str)> = datasets(&recent).collect();
+    wanted.extend(also.iter().map(|d| (d.namespace.as_str(), d.name.as_str())));
+    let keep: BooleanArray = datasets(&rows).map(|id| Some(wanted.contains(&id))).collect();
+    let rows = newest(&kept(&rows, &COLUMN_PROFILES, &keep)?, &COLUMN_PROFILES)?;
+    let mut found: Vec<ColumnProfile> = typed(&rows)?;
     found.sort_by(|a, b| {
         (a.event_time, &a.dataset_namespace, &a.dataset_name, &a.column, &a.event_id).cmp(&(
             b.event_time,
@@ -98,6 +114,11 @@ pub async fn column_profiles(session: &Session, from: Timestamp) -> Result<Vec<C
     Ok(found)
 }
 
+/// The dataset of each row.
+fn datasets(batch: &RecordBatch) -> impl Iterator<Item = (&str, &str)> {
+    texts(batch, "dataset_namespace").zip(texts(batch, "dataset_name"))
+}
+
 impl Session {
     /// See [`evidence`].
     pub async fn evidence(&self) -> Result<Evidence, SqlError> {
@@ -105,7 +126,12 @@ impl Session {
     }
 
     /// See [`column_profiles`].
-    pub async fn column_profiles(&self, since: Timestamp) -> Result<Vec<ColumnProfile>, SqlError> {
-        column_profiles(self, since).await
+    pub async fn column_profiles(
+        &self,
+        from: Timestamp,
+        fresh: Timestamp,
+        also: &BTreeSet<DatasetId>,
+    ) -> Result<Vec<ColumnProfile>, SqlError> {
+        column_profiles(self, from, fresh, also).await
     }
 }

@@ -1,22 +1,25 @@
-//! A table of a snapshot as DataFusion reads it: a plain Parquet scan over a fixed list of files.
+//! A table of a snapshot as DataFusion reads it: a plain Parquet scan over a fixed list of files, or rows in memory where
+//! those files are small.
 //!
 //! Delta's own scan cannot be sent to other machines; a Parquet scan can. It is right for our tables because they use no
-//! feature that changes what a file means (the lake refuses tables that do).
+//! feature that changes what a file means (the lake refuses tables that do). Rounds append small files and ask often, so
+//! small files are read once and kept by the lake.
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use bellwether_lake::Snapshot;
 use bellwether_lake::file::DataFile;
 use bellwether_lake::schema::file_schema;
-use bellwether_lake::store::Place;
 use bellwether_lake::tables::{SAMPLES, TableDef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -36,11 +39,14 @@ use crate::pruning::{Files, time};
 /// Column of `samples` that says when the file was written: of equal samples the latest counts.
 pub const WRITTEN_AT: &str = "written_at";
 
+/// Tables of which a query needs at most this many bytes of files are read from memory.
+const SMALL_TABLE: u64 = 2 << 20;
+
 /// One table of one snapshot.
 #[derive(Debug, Clone)]
 pub struct SnapshotTable {
     def: &'static TableDef,
-    place: Place,
+    snapshot: Snapshot,
     files: Arc<Vec<Arc<DataFile>>>,
     schema: TableSchema,
 }
@@ -54,7 +60,7 @@ impl SnapshotTable {
             of_file.push(Arc::new(Field::new(WRITTEN_AT, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false)));
         }
         let schema = TableSchema::builder(plain(&file_schema(def))).with_table_partition_cols(of_file).build();
-        Self { def, place: snapshot.place().clone(), files: snapshot.files(def), schema }
+        Self { def, snapshot: snapshot.clone(), files: snapshot.files(def), schema }
     }
 
     /// The files that may hold rows for which all filters are true.
@@ -67,8 +73,20 @@ impl SnapshotTable {
         Ok(self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(f, _)| f.clone()).collect())
     }
 
+    /// All rows of these files, from memory where they were read before.
+    async fn rows(&self, files: &[Arc<DataFile>]) -> Result<Vec<RecordBatch>> {
+        let mut rows = Vec::new();
+        for file in files {
+            let read = self.snapshot.read(self.def, file).await.map_err(|e| DataFusionError::External(e.into()))?;
+            for batch in read.iter() {
+                rows.push(RecordBatch::try_new(self.schema(), batch.columns().to_vec())?);
+            }
+        }
+        Ok(rows)
+    }
+
     fn partitioned(&self, file: &DataFile) -> Result<PartitionedFile> {
-        let location = self.place.resolve(&format!("{}/{}", self.def.name, file.path));
+        let location = self.snapshot.place().resolve(&format!("{}/{}", self.def.name, file.path));
         let last_modified = chrono::DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default();
         let meta = ObjectMeta { location, last_modified, size: file.size, e_tag: None, version: None };
         let values = match (*self.def == SAMPLES, file.day) {
@@ -151,7 +169,12 @@ impl TableProvider for SnapshotTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
-        let url = ObjectStoreUrl::parse(&self.place.url[..url::Position::BeforePath])?;
+        if *self.def != SAMPLES && files.iter().map(|f| f.size).sum::<u64>() <= SMALL_TABLE {
+            let rows = self.rows(&files).await?;
+            let source = MemorySourceConfig::try_new(&[rows], self.schema(), projection.cloned())?.with_limit(limit);
+            return Ok(DataSourceExec::from_data_source(source));
+        }
+        let url = ObjectStoreUrl::parse(&self.snapshot.place().url[..url::Position::BeforePath])?;
         let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(state.table_options().parquet.clone());
         let mut scan = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(self.groups(&files, state.config().target_partitions())?)

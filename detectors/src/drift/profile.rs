@@ -96,10 +96,43 @@ impl Distribution {
 
     /// Between which two levels the function is at a value.
     fn at(&self, value: f64, side: Side) -> (f64, f64) {
-        self.members.iter().fold((0.0, 0.0), |(low, high), (share, knots)| {
-            let (l, h) = level(knots, value, side);
-            (low + share * l, high + share * h)
-        })
+        let levels = self.levels(&[value])[0];
+        match side {
+            Side::Below => levels.below,
+            Side::With => levels.with,
+        }
+    }
+
+    /// The same for values in ascending order, on both sides of each: every profile is walked through once.
+    fn levels(&self, values: &[f64]) -> Vec<Levels> {
+        let mut levels = vec![Levels::default(); values.len()];
+        for (share, knots) in &self.members {
+            let mut next = 0;
+            for (value, level) in values.iter().zip(&mut levels) {
+                while next < knots.len() && knots[next].value < *value {
+                    next += 1;
+                }
+                level.add(*share, knots, next, *value);
+            }
+        }
+        levels
+    }
+}
+
+/// Between which levels a function is just below a value, and with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Levels {
+    below: (f64, f64),
+    with: (f64, f64),
+}
+
+impl Levels {
+    /// Adds a profile's share; `next` is its first knot that is not below the value.
+    fn add(&mut self, share: f64, knots: &[Knot], next: usize, value: f64) {
+        for (sum, side) in [(&mut self.below, Side::Below), (&mut self.with, Side::With)] {
+            let (low, high) = level(knots, next, value, side);
+            *sum = (sum.0 + share * low, sum.1 + share * high);
+        }
     }
 }
 
@@ -138,8 +171,7 @@ fn knots(points: &[(f64, f64)]) -> Vec<Knot> {
     knots
 }
 
-fn level(knots: &[Knot], value: f64, side: Side) -> (f64, f64) {
-    let next = knots.partition_point(|k| k.value < value);
+fn level(knots: &[Knot], next: usize, value: f64, side: Side) -> (f64, f64) {
     let (before, after) = (next.checked_sub(1).map(|i| knots[i]), knots.get(next).copied());
     match (before, after) {
         (before, Some(knot)) if knot.value == value => {
@@ -172,42 +204,42 @@ pub fn compare(reference: &Distribution, current: &Distribution, bins: usize) ->
     if let (true, [value]) = (before.len() > 1, &now[..]) {
         notes.push(Note::BecameConstant { value: *value });
     }
-    Comparison { psi: index(reference, current, &before, bins), ks: distance(reference, current, &before, &now), notes }
-}
-
-fn distance(a: &Distribution, b: &Distribution, a_values: &[f64], b_values: &[f64]) -> Option<Statistic> {
-    if a.count == 0 || b.count == 0 {
-        return None;
+    let levels = reference.levels(&before);
+    let mut ks = None;
+    if reference.count > 0 && current.count > 0 {
+        let apart = farthest(&levels, &current.levels(&before)).max(farthest(&reference.levels(&now), &current.levels(&now)));
+        ks = Some(Statistic { value: apart, p_value: ks::p_value(apart, reference.count as f64, current.count as f64) });
     }
-    let apart = |value: f64, side: Side| {
-        let ((a_low, a_high), (b_low, b_high)) = (a.at(value, side), b.at(value, side));
-        (a_low - b_high).max(b_low - a_high)
-    };
-    let values = a_values.iter().chain(b_values);
-    let value = values.fold(0.0_f64, |d, v| d.max(apart(*v, Side::With)).max(apart(*v, Side::Below)));
-    Some(Statistic { value, p_value: ks::p_value(value, a.count as f64, b.count as f64) })
+    Comparison { psi: index(reference, current, &before, &levels, bins), ks, notes }
 }
 
-fn index(reference: &Distribution, current: &Distribution, values: &[f64], bins: usize) -> Option<Statistic> {
+/// The largest distance that is certain.
+fn farthest(a: &[Levels], b: &[Levels]) -> f64 {
+    let apart = |(a_low, a_high): (f64, f64), (b_low, b_high): (f64, f64)| (a_low - b_high).max(b_low - a_high);
+    a.iter().zip(b).fold(0.0_f64, |d, (a, b)| d.max(apart(a.with, b.with)).max(apart(a.below, b.below)))
+}
+
+/// PSI over bins whose edges are among `values`; `levels` are the reference's there.
+fn index(reference: &Distribution, current: &Distribution, values: &[f64], levels: &[Levels], bins: usize) -> Option<Statistic> {
     let (n, m) = (reference.count + reference.nulls, current.count + current.nulls);
     if n == 0 || m == 0 {
         return None;
     }
-    let level = |v: f64| reference.at(v, Side::With).0;
+    let level = |i: usize| levels[i].with.0;
     // The knots nearest to equal shares: levels that the reference is certain of.
-    let mut edges: Vec<f64> = (1..bins)
+    let mut edges: Vec<usize> = (1..bins)
         .filter_map(|k| {
             let wanted = k as f64 / bins as f64;
-            let after = values.partition_point(|v| level(*v) < wanted);
-            let near = values[after.saturating_sub(1)..values.len().min(after + 1)].iter();
-            near.min_by(|a, b| (level(**a) - wanted).abs().total_cmp(&(level(**b) - wanted).abs())).copied()
+            let after = levels.partition_point(|l| l.with.0 < wanted);
+            let near = after.saturating_sub(1)..values.len().min(after + 1);
+            near.min_by(|a, b| (level(*a) - wanted).abs().total_cmp(&(level(*b) - wanted).abs()))
         })
-        .filter(|v| level(*v) < 1.0)
+        .filter(|edge| level(*edge) < 1.0)
         .collect();
     edges.dedup();
     let (mut before, mut now) = (vec![0.0], vec![0.0]);
     for edge in edges {
-        let ((low, high), (now_low, now_high)) = (reference.at(edge, Side::With), current.at(edge, Side::With));
+        let ((low, high), (now_low, now_high)) = (levels[edge].with, current.at(values[edge], Side::With));
         // Where either is known within limits only, the current level is taken as near to the reference's as it can be.
         let was = if high > low { low.max(now_low.min(high)) } else { low };
         before.push(was);
