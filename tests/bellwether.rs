@@ -108,7 +108,7 @@ impl Ran {
 }
 
 /// The binary: what `BELLWETHER_BIN` names, or what was built beside this test.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("BELLWETHER_BIN") {
         return path.into();
     }

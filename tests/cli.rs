@@ -3,7 +3,6 @@
 use std::fs;
 
 use crate::bellwether::Desk;
-use crate::servers::free_address;
 
 #[test]
 fn help_names_every_command_and_the_first_steps() {
@@ -132,17 +131,6 @@ fn the_environment_overrides_the_configuration_and_is_named_when_wrong() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("BELLWETHER__ACT__MODE"));
     let output = desk.command(&["signals"]).env("BELLWETHER__LAKE__URL", "elsewhere").output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-#[test]
-fn an_unreachable_prometheus_does_not_stop_the_other_sources() {
-    let address = free_address();
-    let desk =
-        Desk::with(&format!("version: 1\nprometheus: {{url: 'http://{address}', packs: [prometheus]}}\nruns: {{files: [runs.jsonl]}}\n"));
-    desk.write("runs.jsonl", RUN);
-    let ran = desk.run("ingest").expect(1);
-    ran.says(&[&format!("no Prometheus answers at http://{address}")]);
-    assert_eq!(desk.count("SELECT count(*) FROM workflow_runs"), 1);
 }
 
 /// One past run, as JSONL.

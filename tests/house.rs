@@ -27,7 +27,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("polars", &["bellwether-pipelines"]),
     ("kube", &["bellwether-executor", "bellwether-pipelines", "bellwether"]),
     ("sqlx", &["bellwether-executor", "bellwether-pipelines"]),
-    ("reqwest", &["bellwether-pipelines", "bellwether", "bellwether-tests"]),
+    ("reqwest", &["bellwether-pipelines", "bellwether"]),
     ("axum", &["bellwether", "bellwether-tests"]),
     ("clap", &["bellwether"]),
     ("tokio", &["bellwether-lake", "bellwether-sql", "bellwether-executor", "bellwether-pipelines", "bellwether", "bellwether-tests"]),

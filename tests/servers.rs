@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use bellwether_executor::apiserver::ApiServer;
 use tempfile::TempDir;
 
 /// What to do about a server that is not installed.
@@ -35,13 +34,19 @@ pub(crate) fn wait_for(what: &str, patience: Duration, mut holds: impl FnMut() -
 
 /// The status and body of a plain HTTP request; none when nobody answers. `body` makes it a POST of JSON.
 pub(crate) fn http(address: SocketAddr, path: &str, body: Option<&str>) -> Option<(u16, String)> {
+    let verb = if body.is_some() { "POST" } else { "GET" };
+    exchange(address, verb, path, &[("Content-Type", "application/json")], body.unwrap_or_default())
+}
+
+/// The status and body of a plain HTTP request with these headers; none when nobody answers.
+pub(crate) fn exchange(address: SocketAddr, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
-    let verb = if body.is_some() { "POST" } else { "GET" };
-    let content = body.unwrap_or_default();
-    let head =
-        format!("{verb} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", content.len());
-    stream.write_all(format!("{head}{content}").as_bytes()).ok()?;
+    let mut request = format!("{verb} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        let _ = write!(request, "{name}: {value}\r\n");
+    }
+    stream.write_all(format!("{request}\r\n{body}").as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let text = String::from_utf8_lossy(&answer).into_owned();
@@ -261,22 +266,6 @@ impl Served {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
-}
-
-/// The simulated Kubernetes API as routes, to serve over HTTP.
-pub(crate) fn kubernetes(api: &ApiServer) -> Router {
-    Router::new().fallback_service(api.service())
-}
-
-/// Writes a kubeconfig for the API server at this address.
-pub(crate) fn write_kubeconfig(path: &Path, address: SocketAddr) {
-    let text = format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
-         clusters: [{{name: test, cluster: {{server: 'http://{address}'}}}}]\n\
-         users: [{{name: test, user: {{}}}}]\n\
-         contexts: [{{name: test, context: {{cluster: test, user: test, namespace: default}}}}]\n"
-    );
-    fs::write(path, text).expect("the test's folder is writable");
 }
 
 /// The Python that has the real OpenLineage client and the open-table readers.

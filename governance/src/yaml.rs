@@ -137,6 +137,7 @@ fn explain(file: &str, error: &Error) -> LoadError {
             LoadError::new(place, format!("{variant:?} is not known here")).hint(suggestion(variant, expected.iter().copied()))
         }
         Error::SerdeMissingField { field, .. } => LoadError::new(place, format!("{field} is missing")),
+        Error::InvalidScalar { ty, .. } => LoadError::new(place, format!("this is not {}", in_words(ty))),
         Error::DuplicateMappingKey { key, .. } => {
             LoadError::new(place, format!("key {:?} is written twice", key.as_deref().unwrap_or("?")))
         }
@@ -144,6 +145,19 @@ fn explain(file: &str, error: &Error) -> LoadError {
             place,
             serde_saphyr::DefaultMessageFormatter.format_message(other).escape_debug().to_string().replace("\\\"", "\""),
         ),
+    }
+}
+
+/// What a type of the parser is to a person.
+fn in_words(kind: &str) -> &str {
+    match kind {
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number from 0 up",
+        "i64" => "a whole number",
+        "floating point" => "a number",
+        "boolean" => "true or false",
+        other => other,
     }
 }
 
@@ -166,6 +180,7 @@ mod tests {
         operations: Vec<Spanned<Operation>>,
         #[serde(default)]
         rest: Option<BTreeMap<String, String>>,
+        replicas: Option<u32>,
     }
 
     #[test]
@@ -179,6 +194,7 @@ mod tests {
             ),
             ("operations: []\nscale_up_threshold: high", "f.yaml:2:21: \"high\" is not a ratio; write it as 70% or 0.7", ""),
             ("operations: [restart_pods\n", "f.yaml:", ""),
+            ("replicas: many", "f.yaml:1:11: this is not a whole number from 0 to 4294967295", ""),
             ("operations: []\noperations: []", "f.yaml:2:1: key \"operations\" is written twice", ""),
         ];
         for (text, message, hint) in table {

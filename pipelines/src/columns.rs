@@ -95,14 +95,14 @@ pub enum ColumnsError {
         source: std::io::Error,
     },
     /// It is no CSV or JSONL.
-    #[error("{} is not a {format} file that can be read", path.display())]
+    #[error("{} is not a {format} file that can be read: {why}", path.display())]
     Text {
         /// The file.
         path: PathBuf,
         /// What it should be.
         format: &'static str,
-        /// Why.
-        source: PolarsError,
+        /// Why, in the reader's words.
+        why: String,
     },
     /// It is no Parquet, or a truncated one.
     #[error("{} is not a Parquet file that can be read", path.display())]
@@ -167,7 +167,7 @@ fn json(file: File, format: JsonFormat) -> Result<DataFrame, PolarsError> {
 }
 
 fn text(path: &Path, format: &'static str, frame: Result<DataFrame, PolarsError>) -> Result<Table, ColumnsError> {
-    let wrong = |source| ColumnsError::Text { path: path.to_owned(), format, source };
+    let wrong = |e| ColumnsError::Text { path: path.to_owned(), format, why: finding(&e) };
     let frame = frame.map_err(wrong)?;
     let mut table = Table { rows: frame.height() as u64, columns: Vec::with_capacity(frame.width()) };
     for column in frame.columns() {
@@ -176,9 +176,16 @@ fn text(path: &Path, format: &'static str, frame: Result<DataFrame, PolarsError>
     Ok(table)
 }
 
+/// What Polars found wrong, without its advice to programmers.
+pub(crate) fn finding(error: &PolarsError) -> String {
+    let words = error.to_string();
+    words.split("\n\n").next().unwrap_or(&words).replace('\n', " ")
+}
+
 fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
     let nulls = column.null_count() as u64;
-    if nulls == column.len() as u64 && nulls > 0 {
+    // A text file tells types by its values: where there is none, there is no type either.
+    if nulls == column.len() as u64 {
         return Ok(Content::Nulls { nulls });
     }
     Ok(match column.dtype() {
@@ -337,7 +344,10 @@ mod tests {
         assert!(matches!(written("a.csv", b""), Err(ColumnsError::Empty { .. })));
         assert!(matches!(written("a.xlsx", b"x"), Err(ColumnsError::Unknown { .. })));
         assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(ColumnsError::Text { format: "JSONL", .. })));
+        let ragged = written("a.csv", b"a,b\n1,2,3\n").unwrap_err().to_string();
+        assert!(ragged.contains("can be read: ") && !ragged.contains('\n') && !ragged.contains("truncate_ragged_lines"), "{ragged}");
         assert!(matches!(read(Path::new("/nowhere/a.csv")), Err(ColumnsError::Read { .. })));
-        assert_eq!(written("a.csv", b"a,b\n").unwrap().rows, 0);
+        let no_rows = written("a.csv", b"a,b\n").unwrap();
+        assert_eq!((no_rows.rows, column(&no_rows, "a")), (0, &Content::Nulls { nulls: 0 }), "without a value there is no type");
     }
 }

@@ -58,8 +58,10 @@ fn every_run_of_a_postgresql_arrives_once_late_commits_and_equal_times_included(
 fn the_fleet_is_read_from_kubernetes_once() {
     let world = World::start();
     world.desk.run("ingest inventory").expect(0);
-    let endpoints = world.desk.sql("SELECT endpoint, model_uri, min_replicas, max_replicas FROM endpoints_current ORDER BY endpoint");
-    let iris = json!({"endpoint": "ml/iris", "model_uri": "s3://models/iris/3", "min_replicas": 1, "max_replicas": 3});
+    let ours = format!("endpoint LIKE '{}/%'", world.cluster.namespace());
+    let endpoints = format!("SELECT endpoint, model_uri, min_replicas, max_replicas FROM endpoints_current WHERE {ours} ORDER BY endpoint");
+    let endpoints = world.desk.sql(&endpoints);
+    let iris = json!({"endpoint": world.endpoint(), "model_uri": "s3://models/iris/3", "min_replicas": 1, "max_replicas": 3});
     assert_eq!(endpoints.len(), super::world::SERVICES.len());
     assert_eq!(endpoints[1], iris);
     let rows = world.desk.count("SELECT count(*) FROM endpoints");

@@ -3,22 +3,18 @@
 use std::time::{Duration, Instant};
 
 use super::world::World;
-use crate::bellwether::Desk;
+use crate::servers::{now, wait_for};
 
 /// Writes a token with this role, valid for so long, to a file of that name.
-fn token(desk: &Desk, file: &str, role: &str, ttl: &str) {
-    let issued = desk.run(&format!("token issue --subject ann --role {role} --ttl {ttl}")).expect(0);
-    desk.write(file, &issued.out);
+fn token(world: &World, file: &str, role: &str, ttl: &str) {
+    world.desk.write(file, &world.token(role, ttl));
 }
 
 #[test]
 fn a_plan_beyond_the_limit_waits_for_an_approval_that_only_an_org_admin_can_give() {
     let world = World::start();
     let desk = &world.desk;
-    // The plan of the round is only written down, so that a person can choose another.
-    desk.write("bellwether.yaml", &desk.read("bellwether.yaml").replace("mode: execute", "mode: plan"));
-    let incident = world.judged();
-    desk.write("bellwether.yaml", &desk.read("bellwether.yaml").replace("mode: plan", "mode: execute"));
+    let incident = world.judged_only();
     let planned = desk.run_args(&["plan", &incident, "--playbook", "scale-far", "--output", "json"]);
     assert!([0, 5].contains(&planned.code), "{}{}", planned.out, planned.err);
     let plan = desk.sql("SELECT plan_id FROM plans WHERE playbook_id = 'scale-far'").remove(0);
@@ -27,12 +23,13 @@ fn a_plan_beyond_the_limit_waits_for_an_approval_that_only_an_org_admin_can_give
     desk.run_args(&["act", "--plan", &plan]).expect(5);
     assert!(world.effects().is_empty(), "nothing happens before the approval");
 
-    token(desk, "viewer.jwt", "viewer", "1h");
+    token(&world, "viewer.jwt", "viewer", "1h");
     desk.run_args(&["approve", &plan, "--token-file", "viewer.jwt"]).expect(4).says(&["org-admin"]);
-    token(desk, "expired.jwt", "org-admin", "1s");
-    std::thread::sleep(Duration::from_secs(2));
+    token(&world, "expired.jwt", "org-admin", "1s");
+    let issued = now();
+    wait_for("the token expires", Duration::from_secs(30), || now() > issued + 1);
     desk.run_args(&["approve", &plan, "--token-file", "expired.jwt"]).expect(1).says(&["expired"]);
-    token(desk, "admin.jwt", "org-admin", "1h");
+    token(&world, "admin.jwt", "org-admin", "1h");
     let forged = desk.read("admin.jwt").trim().trim_end_matches(|c: char| c != '.').to_owned() + "AAAA";
     desk.write("forged.jwt", &forged);
     desk.run_args(&["approve", &plan, "--token-file", "forged.jwt"]).expect(1).says(&["not valid"]);
@@ -52,9 +49,7 @@ fn a_plan_beyond_the_limit_waits_for_an_approval_that_only_an_org_admin_can_give
 fn a_forbidden_verb_is_refused_within_a_second() {
     let world = World::start();
     let desk = &world.desk;
-    desk.write("bellwether.yaml", &desk.read("bellwether.yaml").replace("mode: execute", "mode: plan"));
-    let incident = world.judged();
-    desk.write("bellwether.yaml", &desk.read("bellwether.yaml").replace("mode: plan", "mode: execute"));
+    let incident = world.judged_only();
     let begin = Instant::now();
     let ran = desk.run_args(&["plan", &incident, "--playbook", "delete-deployment"]);
     let took = begin.elapsed();

@@ -416,7 +416,7 @@ async fn crash_and_carry_on(steps: usize, polls: usize, latency: f64, end: Execu
         assert_eq!(advance(&journal, &cluster, &id, &clock, Some(latency)).await, None);
     }
     // Every third run loses a reply on top.
-    server.inject(|f| f.lose_replies = u32::from(polls % 3 == 0));
+    server.inject(|f| f.lose_replies = u32::from(polls.is_multiple_of(3)));
     let finished = crash_after(polls, advance(&journal, &cluster, &id, &clock, Some(latency))).await.is_some();
     drop(journal);
     let journal = scratch.open().await;

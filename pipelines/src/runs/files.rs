@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::Pulled;
 use super::row::Origin;
+use crate::columns::finding;
 
 /// Why a file gave no rows at all.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +33,12 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// It is no CSV.
-    #[error("{} is not a CSV file that can be read", path.display())]
+    #[error("{} is not a CSV file that can be read: {why}", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
-        /// Why.
-        source: PolarsError,
+        /// Why, in the reader's words.
+        why: String,
     },
     /// It is no Parquet, or a truncated one.
     #[error("{} is not a Parquet file that can be read", path.display())]
@@ -102,7 +103,7 @@ fn jsonl(path: &Path, origin: &Origin<'_>) -> std::io::Result<Pulled> {
 }
 
 fn csv(path: &Path, separator: u8, origin: &Origin<'_>) -> Result<Pulled, FileError> {
-    let wrong = |source: PolarsError| FileError::Csv { path: path.to_owned(), source };
+    let wrong = |e: PolarsError| FileError::Csv { path: path.to_owned(), why: finding(&e) };
     let options = CsvReadOptions::default()
         // No inference: every column is text.
         .with_infer_schema_length(Some(0))

@@ -1,0 +1,43 @@
+//! `bellwether demo`: the whole job with nothing but the binary, and what it promises to tell.
+
+use serde_json::Value;
+
+use crate::bellwether::Desk;
+
+#[test]
+fn the_demo_finds_its_faults_and_tells_what_was_done_about_them() {
+    let desk = Desk::new();
+    let told = desk.run("demo --dir fleet --output json").expect(0).json();
+    let number = |field: &str| told[field].as_f64().unwrap_or_else(|| panic!("{field} is no number: {told:#}"));
+    let count = |field: &str| told[field].as_u64().unwrap_or_else(|| panic!("{field} is no count: {told:#}"));
+
+    assert_eq!(count("faults_labelled"), 5);
+    assert!((4..=5).contains(&count("faults_found")), "{told:#}");
+    assert!(count("false_incidents") <= 5, "{told:#}");
+    assert!(count("executions") >= 1 && count("rollbacks") <= count("executions"), "{told:#}");
+    // 13 days in bulk of 24 endpoints, every five minutes.
+    assert!(count("samples") > 13 * 288 * 24, "{told:#}");
+    assert!(number("wall_seconds") > 0.0);
+    assert!((1 << 20..4 << 30).contains(&count("peak_rss_bytes")), "{told:#}");
+    assert_eq!(told["audit_verified"], true);
+
+    let faults = told["faults"].as_array().expect("the faults are a list");
+    let found: Vec<&Value> = faults.iter().filter(|fault| fault["incident"].is_string()).collect();
+    assert_eq!((faults.len() as u64, found.len() as u64), (count("faults_labelled"), count("faults_found")));
+    let page = desk.read("fleet/report.html");
+    for outside in ["src=\"http", "href=\"http", "url(http", "@import"] {
+        assert!(!page.contains(outside), "the page loads {outside}");
+    }
+    assert!(page.contains("<svg"), "the page draws");
+    for fault in found {
+        let (_, name) = fault["entity"].as_str().and_then(|entity| entity.split_once(':')).expect("an entity has a kind and a name");
+        assert!(page.contains(name), "the page does not tell of {name}");
+    }
+
+    // What it leaves behind is a ledger like any other.
+    let there = |command: &str| desk.run(&format!("--config fleet/bellwether.yaml {command}")).expect(0);
+    there("audit verify");
+    there("lake stat --check");
+    let incidents = there("incidents --output json").json();
+    assert!(incidents.to_string().contains("inc-"), "{incidents:#}");
+}

@@ -1,0 +1,94 @@
+//! `bellwether serve`, run as a process and asked over HTTP.
+
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::bellwether::Desk;
+use crate::servers::{exchange, free_address, wait_for};
+
+/// The running API. Killed when dropped.
+pub(crate) struct Serving {
+    process: Child,
+    address: SocketAddr,
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// The body, null where it is no JSON.
+    pub(crate) body: Value,
+}
+
+impl Serving {
+    /// Serves what the desk's configuration names, and waits until it is ready.
+    pub(crate) fn start(desk: &Desk) -> Self {
+        let mut serving = Self::begin(desk);
+        wait_for("the API is ready", Duration::from_secs(60), || {
+            let ended = serving.process.try_wait().expect("a child can be waited for");
+            assert!(ended.is_none(), "serve ended: {ended:?}");
+            serving.ask("GET", "/readyz", "", "").status == 200
+        });
+        serving
+    }
+    /// Begins to serve.
+    pub(crate) fn begin(desk: &Desk) -> Self {
+        let address = free_address();
+        let mut command = desk.command(&["serve", "--listen", &address.to_string()]);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        Self { process, address }
+    }
+    /// Its base address.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+    /// Reads, with this token.
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
+        self.ask("GET", path, token, "")
+    }
+    /// Posts this JSON, with this token.
+    pub(crate) fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        self.ask("POST", path, token, &body.to_string())
+    }
+    /// Kills it as a crash would: it gets no chance to tidy up.
+    pub(crate) fn crash(mut self) {
+        self.process.kill().expect("a running process can be killed");
+        self.process.wait().expect("a child can be waited for");
+    }
+    /// Waits until someone else has killed it.
+    pub(crate) fn killed(mut self) {
+        wait_for("the process is killed", Duration::from_secs(120), || {
+            self.process.try_wait().expect("a child can be waited for").is_some()
+        });
+    }
+    fn ask(&self, verb: &str, path: &str, token: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {}", token.trim());
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let (status, body) = exchange(self.address, verb, path, &headers, body).unwrap_or_default();
+        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Answer {
+    /// The same, where the status is this one.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{:#}", self.body);
+        self.body
+    }
+}
