@@ -5,18 +5,32 @@
 //! survives the correction for the number of columns looked at (Benjamini & Hochberg, 1995).
 //!
 //! Modules in reading order:
-//! * [`psi`], [`ks`] — the statistics on samples, with their p-values; [`correction`] — many p-values at once;
+//! * [`order`] — sorting, which every exact statistic begins with; [`between`] — one walk over two sorted samples;
+//! * [`ks`] ([`kolmogorov`] is its distribution), [`wasserstein`], [`energy`], [`cramer_von_mises`] — statistics of numbers;
+//! * [`psi`], [`bins`], [`jensen_shannon`], [`hellinger`], [`kullback_leibler`] — statistics of shares in bins;
+//! * [`contingency`] — statistics of categories; [`correction`] — many p-values at once;
 //! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
 //! * [`profile`] — the same statistics on profiles: quantiles and counts, without the values;
 //! * [`rule`] — thresholds; [`detect`] — profiles in order of time become signals.
 
+pub mod between;
+pub mod bins;
 pub mod column;
+pub mod contingency;
 pub mod correction;
+pub mod cramer_von_mises;
 pub mod detect;
+pub mod energy;
+pub mod hellinger;
+pub mod jensen_shannon;
+pub mod kolmogorov;
 pub mod ks;
+pub mod kullback_leibler;
+pub mod order;
 pub mod profile;
 pub mod psi;
 pub mod rule;
+pub mod wasserstein;
 
 pub use detect::detect_drift;
 pub use rule::DriftRule;

@@ -1,0 +1,61 @@
+//! Measures the speed of drift statistics on one thread and prints one line of JSON a row.
+//!
+//! `bench_drift FOLDER` reads pairs of columns as little-endian f64 from `FOLDER/ref-<i>.f64` and `FOLDER/cur-<i>.f64`, so that
+//! another program can be measured on the same values.
+
+use std::path::Path;
+use std::time::Instant;
+
+use bellwether_detectors::drift::order::{Scratch, sort};
+use bellwether_detectors::drift::{between, psi};
+use serde_json::json;
+
+const RUNS: usize = 5;
+
+fn main() {
+    let folder = std::env::args().nth(1).expect("usage: bench_drift FOLDER");
+    let folder = Path::new(&folder);
+    let mut pairs = Vec::new();
+    while let (Some(a), Some(b)) =
+        (read(&folder.join(format!("ref-{}.f64", pairs.len()))), read(&folder.join(format!("cur-{}.f64", pairs.len()))))
+    {
+        pairs.push((a, b));
+    }
+    let values: usize = pairs.iter().map(|(a, b)| a.len() + b.len()).sum();
+    let mut scratch = Scratch::default();
+    let (mut results, mut sorting) = (Vec::new(), 0.0);
+    let seconds = fastest(|| {
+        results.clear();
+        sorting = 0.0;
+        for (a, b) in &pairs {
+            let begin = Instant::now();
+            let (mut a, mut b) = (a.clone(), b.clone());
+            sort(&mut a, &mut scratch);
+            sort(&mut b, &mut scratch);
+            sorting += begin.elapsed().as_secs_f64();
+            let found = between::distances(&a, &b).expect("columns are not empty");
+            let edges = psi::edges(&a, 10);
+            let index = psi::of_shares(&psi::shares(&psi::counts_sorted(&edges, &a)), &psi::shares(&psi::counts_sorted(&edges, &b)));
+            results.push([found.ks, found.wasserstein, index]);
+        }
+    });
+    println!(
+        "{}",
+        json!({"row": "drift-exact", "values_per_second": values as f64 / seconds, "values": values, "seconds": seconds, "sorting": sorting, "results": results})
+    );
+}
+
+fn read(path: &Path) -> Option<Vec<f64>> {
+    let bytes = std::fs::read(path).ok()?;
+    Some(bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("a chunk has 8 bytes"))).collect())
+}
+
+/// Seconds of the fastest of several runs.
+fn fastest(mut run: impl FnMut()) -> f64 {
+    let times = (0..RUNS).map(|_| {
+        let begin = Instant::now();
+        run();
+        begin.elapsed().as_secs_f64()
+    });
+    times.fold(f64::INFINITY, f64::min)
+}
