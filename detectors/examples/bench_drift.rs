@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use bellwether_detectors::drift::histogram::{Grid, Histogram};
 use bellwether_detectors::drift::order::{Scratch, sort};
 use bellwether_detectors::drift::{between, psi};
 use serde_json::json;
@@ -43,6 +44,19 @@ fn main() {
         "{}",
         json!({"row": "drift-exact", "values_per_second": values as f64 / seconds, "values": values, "seconds": seconds, "sorting": sorting, "results": results})
     );
+    let grid = Grid::new(-5.0, 105.0, 4_096).expect("105 is above -5");
+    let mut counted = 0;
+    let seconds = fastest(|| {
+        counted = 0;
+        for (a, b) in &pairs {
+            for column in [a, b] {
+                let mut histogram = Histogram::new(grid);
+                histogram.add(column);
+                counted += histogram.count();
+            }
+        }
+    });
+    println!("{}", json!({"row": "histogram", "values_per_second": values as f64 / seconds, "values": counted, "seconds": seconds}));
 }
 
 fn read(path: &Path) -> Option<Vec<f64>> {

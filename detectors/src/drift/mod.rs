@@ -10,6 +10,7 @@
 //! * [`psi`], [`bins`], [`jensen_shannon`], [`hellinger`], [`kullback_leibler`] — statistics of shares in bins;
 //! * [`contingency`] — statistics of categories; [`correction`] — many p-values at once;
 //! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
+//! * [`histogram`] — fixed grids, whose parts add up to the whole;
 //! * [`profile`] — the same statistics on profiles: quantiles and counts, without the values;
 //! * [`rule`] — thresholds; [`detect`] — profiles in order of time become signals.
 
@@ -22,6 +23,7 @@ pub mod cramer_von_mises;
 pub mod detect;
 pub mod energy;
 pub mod hellinger;
+pub mod histogram;
 pub mod jensen_shannon;
 pub mod kolmogorov;
 pub mod ks;
