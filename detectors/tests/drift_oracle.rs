@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 
+use bellwether_detectors::drift::embedding::Rows;
 use bellwether_detectors::drift::order::sorted;
 use bellwether_detectors::drift::{
-    bins, contingency, cramer_von_mises, energy, hellinger, jensen_shannon, ks, kullback_leibler, psi, wasserstein,
+    bins, contingency, cramer_von_mises, energy, hellinger, jensen_shannon, ks, kullback_leibler, mmd, psi, wasserstein,
 };
 use serde_json::Value;
 
@@ -77,9 +78,25 @@ fn adult_is_as_scipy_says() {
                 check_numbers(case, &a, &b);
             }
             "categorical" => check_categories(case),
-            _ => {}
+            _ => {
+                let (a, b) = adult_rows(&adult, case["pair"].as_str().unwrap());
+                let found = mmd::mmd(Rows::new(&a, 3).unwrap(), Rows::new(&b, 3).unwrap(), 0, 0).unwrap();
+                close(case["pair"].as_str().unwrap(), found.value, number(case, "mmd2"));
+            }
         }
     }
+}
+
+/// The first 500 rows of two groups, in deviations of the whole table.
+fn adult_rows(adult: &Value, pair: &str) -> (Vec<f64>, Vec<f64>) {
+    let scale: Vec<(f64, f64)> =
+        adult["mean_and_deviation"].as_array().unwrap().iter().map(|s| (s[0].as_f64().unwrap(), s[1].as_f64().unwrap())).collect();
+    let of = |who: &str| {
+        let rows = adult["first_500_rows_of_age_hours_education"][who].as_array().unwrap();
+        let scaled = |row: &Value| (0..3).map(|i| (row[i].as_f64().unwrap() - scale[i].0) / scale[i].1).collect::<Vec<_>>();
+        rows.iter().flat_map(scaled).collect()
+    };
+    if pair.contains("female") { (of("male"), of("female")) } else { (of("even"), of("odd")) }
 }
 
 /// scipy 1.17.1 on a table of two rows and six columns, and on lists with ties.

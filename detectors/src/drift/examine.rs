@@ -163,15 +163,18 @@ fn finish(found: &mut Examination, reference: (u64, u64), current: (u64, u64), s
     let mut notes = rows_and_nulls(reference, current);
     notes.append(&mut found.notes);
     found.notes = notes;
-    let ((n, n_nulls), (m, m_nulls)) = (reference, current);
-    if n_nulls + m_nulls > 0 {
-        let z = contingency::z((n_nulls, n + n_nulls), (m_nulls, m + m_nulls));
-        let share = |values: u64, nulls: u64| nulls as f64 / (values + nulls) as f64;
-        found.nulls = z.map(|z| {
-            let value = (share(m, m_nulls) - share(n, n_nulls)).abs();
-            Test::new(Measure::Z, Statistic { value, p_value: z.p_value }, settings.nulls)
-        });
+    found.nulls = null_test(reference, current, settings.nulls);
+}
+
+/// The test of the share of nulls, of numbers of values and of nulls; `None` without nulls, and without rows on a side.
+pub(crate) fn null_test((n, n_nulls): (u64, u64), (m, m_nulls): (u64, u64), line: f64) -> Option<Test> {
+    if n_nulls + m_nulls == 0 {
+        return None;
     }
+    let z = contingency::z((n_nulls, n + n_nulls), (m_nulls, m + m_nulls))?;
+    let share = |values: u64, nulls: u64| nulls as f64 / (values + nulls) as f64;
+    let value = (share(m, m_nulls) - share(n, n_nulls)).abs();
+    Some(Test::new(Measure::Z, Statistic { value, p_value: z.p_value }, line))
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@
 //! * [`contingency`] — statistics of categories; [`correction`] — many p-values at once;
 //! * [`measure`] — which statistic for which column; [`examine`] — one column; [`dataset`] — many columns, one decision;
 //!   [`learned`] — lines out of chunks of the reference; [`stream`] — seeded random numbers;
+//! * [`embedding`] — rows of many numbers: [`mmd`], [`domain`] classifier, PCA [`reconstruction`];
 //! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
-//! * [`histogram`] — fixed grids, whose parts add up to the whole;
+//! * [`histogram`], [`quantiles`], [`distinct`], [`frequent`] — columns in little room, part by part; [`sketch`] — all of
+//!   them of one column, to be stored;
 //! * [`profile`] — the same statistics on profiles: quantiles and counts, without the values;
 //! * [`rule`] — thresholds; [`detect`] — profiles in order of time become signals.
 
@@ -24,8 +26,12 @@ pub mod correction;
 pub mod cramer_von_mises;
 pub mod dataset;
 pub mod detect;
+pub mod distinct;
+pub mod domain;
+pub mod embedding;
 pub mod energy;
 pub mod examine;
+pub mod frequent;
 pub mod hellinger;
 pub mod histogram;
 pub mod jensen_shannon;
@@ -34,10 +40,14 @@ pub mod ks;
 pub mod kullback_leibler;
 pub mod learned;
 pub mod measure;
+pub mod mmd;
 pub mod order;
 pub mod profile;
 pub mod psi;
+pub mod quantiles;
+pub mod reconstruction;
 pub mod rule;
+pub mod sketch;
 pub mod stream;
 pub mod wasserstein;
 
