@@ -12,6 +12,8 @@
 //! * [`measure`] — which statistic for which column; [`examine`] — one column; [`dataset`] — many columns, one decision;
 //!   [`learned`] — lines out of chunks of the reference; [`stream`] — seeded random numbers;
 //! * [`embedding`] — rows of many numbers: [`mmd`], [`domain`] classifier, PCA [`reconstruction`];
+//! * [`performance`] — how well a classifier does, with labels and without; [`fairness`] — whether groups are treated alike; [`interval`] —
+//!   limits of shares;
 //! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
 //! * [`histogram`], [`quantiles`], [`distinct`], [`frequent`] — columns in little room, part by part; [`sketch`] — all of
 //!   them of one column, to be stored;
@@ -31,9 +33,11 @@ pub mod domain;
 pub mod embedding;
 pub mod energy;
 pub mod examine;
+pub mod fairness;
 pub mod frequent;
 pub mod hellinger;
 pub mod histogram;
+pub mod interval;
 pub mod jensen_shannon;
 pub mod kolmogorov;
 pub mod ks;
@@ -42,6 +46,7 @@ pub mod learned;
 pub mod measure;
 pub mod mmd;
 pub mod order;
+pub mod performance;
 pub mod profile;
 pub mod psi;
 pub mod quantiles;
