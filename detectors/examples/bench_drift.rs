@@ -1,13 +1,14 @@
-//! Measures the speed of drift statistics on one thread and prints one line of JSON a row.
+//! Measures the speed of drift statistics on one thread and prints one line of JSON a row, with the seconds of each run.
 //!
 //! `bench_drift FOLDER` reads pairs of columns as little-endian f64 from `FOLDER/ref-<i>.f64` and `FOLDER/cur-<i>.f64`, so that
-//! another program can be measured on the same values.
+//! another program can be measured on the same values (`scripts/bench drift-exact`).
 
 use std::path::Path;
 use std::time::Instant;
 
 use bellwether_detectors::drift::histogram::{Grid, Histogram};
 use bellwether_detectors::drift::order::{Scratch, sort};
+use bellwether_detectors::drift::quantiles::{Quantiles, SMALLEST};
 use bellwether_detectors::drift::{between, psi};
 use serde_json::json;
 
@@ -24,29 +25,23 @@ fn main() {
     }
     let values: usize = pairs.iter().map(|(a, b)| a.len() + b.len()).sum();
     let mut scratch = Scratch::default();
-    let (mut results, mut sorting) = (Vec::new(), 0.0);
-    let seconds = fastest(|| {
+    let mut results = Vec::new();
+    let seconds = timed(|| {
         results.clear();
-        sorting = 0.0;
         for (a, b) in &pairs {
-            let begin = Instant::now();
             let (mut a, mut b) = (a.clone(), b.clone());
             sort(&mut a, &mut scratch);
             sort(&mut b, &mut scratch);
-            sorting += begin.elapsed().as_secs_f64();
             let found = between::distances(&a, &b).expect("columns are not empty");
             let edges = psi::edges(&a, 10);
             let index = psi::of_shares(&psi::shares(&psi::counts_sorted(&edges, &a)), &psi::shares(&psi::counts_sorted(&edges, &b)));
             results.push([found.ks, found.wasserstein, index]);
         }
     });
-    println!(
-        "{}",
-        json!({"row": "drift-exact", "values_per_second": values as f64 / seconds, "values": values, "seconds": seconds, "sorting": sorting, "results": results})
-    );
+    println!("{}", json!({"row": "drift-exact", "values": values, "seconds": seconds, "results": results}));
     let grid = Grid::new(-5.0, 105.0, 4_096).expect("105 is above -5");
     let mut counted = 0;
-    let seconds = fastest(|| {
+    let seconds = timed(|| {
         counted = 0;
         for (a, b) in &pairs {
             for column in [a, b] {
@@ -56,7 +51,16 @@ fn main() {
             }
         }
     });
-    println!("{}", json!({"row": "histogram", "values_per_second": values as f64 / seconds, "values": counted, "seconds": seconds}));
+    println!("{}", json!({"row": "histogram", "values": counted, "seconds": seconds}));
+    let seconds = timed(|| {
+        for (seed, (a, b)) in pairs.iter().enumerate() {
+            for column in [a, b] {
+                let mut sketch = Quantiles::new(SMALLEST, seed as u64);
+                sketch.add(column);
+            }
+        }
+    });
+    println!("{}", json!({"row": "quantiles", "values": values, "seconds": seconds}));
 }
 
 fn read(path: &Path) -> Option<Vec<f64>> {
@@ -64,12 +68,12 @@ fn read(path: &Path) -> Option<Vec<f64>> {
     Some(bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("a chunk has 8 bytes"))).collect())
 }
 
-/// Seconds of the fastest of several runs.
-fn fastest(mut run: impl FnMut()) -> f64 {
-    let times = (0..RUNS).map(|_| {
+/// Seconds of each run.
+fn timed(mut run: impl FnMut()) -> Vec<f64> {
+    let once = |_| {
         let begin = Instant::now();
         run();
         begin.elapsed().as_secs_f64()
-    });
-    times.fold(f64::INFINITY, f64::min)
+    };
+    (0..RUNS).map(once).collect()
 }

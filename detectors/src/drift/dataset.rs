@@ -92,7 +92,7 @@ fn judged(column: &Examination, corrected: &mut impl Iterator<Item = f64>, q: f6
         drifted |= p <= q && test.matters();
         score = score.max(if p <= q { relative } else { relative.min(1.0) });
     }
-    let verdict = column.plain_verdict().unwrap_or(if drifted { Verdict::Fail } else { Verdict::Pass });
+    let verdict = if drifted { Verdict::Fail } else { column.verdict_without_change() };
     ColumnDecision { adjusted_p, significant: adjusted_p <= q, verdict, score }
 }
 

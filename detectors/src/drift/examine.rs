@@ -72,15 +72,15 @@ impl Examination {
         self.values.iter().chain(&self.nulls)
     }
 
-    /// What the notes alone say: `fail` where no statistic is needed, `no_data` and `inconclusive` where none can be had.
-    pub fn plain_verdict(&self) -> Option<Verdict> {
+    /// What is to say where its tests found no change, or there are none: `fail` when the type changed, `no_data` without rows or values now,
+    /// `inconclusive` without any to compare with, otherwise `pass`.
+    pub fn verdict_without_change(&self) -> Verdict {
         let has = |note: &Note| self.notes.contains(note);
         match () {
-            () if has(&Note::TypeChanged) => Some(Verdict::Fail),
-            () if has(&Note::Empty) => Some(Verdict::NoData),
-            () if has(&Note::NoReference) => Some(Verdict::Inconclusive),
-            () if has(&Note::AllNull) && self.values.is_none() && self.nulls.is_none() => Some(Verdict::NoData),
-            () => None,
+            () if has(&Note::TypeChanged) => Verdict::Fail,
+            () if has(&Note::Empty) || has(&Note::AllNull) => Verdict::NoData,
+            () if self.values.is_none() => Verdict::Inconclusive,
+            () => Verdict::Pass,
         }
     }
 }
@@ -219,13 +219,15 @@ mod tests {
     #[test]
     fn what_is_odd_has_a_name_and_a_verdict() {
         let varied = ramp(500, 0.0);
-        let verdict = |a, b| look(a, b).plain_verdict();
-        assert_eq!(verdict(numbers(&[], 0), numbers(&varied, 0)), Some(Verdict::Inconclusive));
-        assert_eq!(verdict(numbers(&varied, 0), numbers(&[], 0)), Some(Verdict::NoData));
-        assert_eq!(verdict(numbers(&[], 0), numbers(&[], 0)), Some(Verdict::NoData));
-        assert_eq!(verdict(numbers(&varied, 0), numbers(&varied, 0)), None);
+        let verdict = |a, b| look(a, b).verdict_without_change();
+        assert_eq!(verdict(numbers(&[], 0), numbers(&varied, 0)), Verdict::Inconclusive);
+        assert_eq!(verdict(numbers(&varied, 0), numbers(&[], 0)), Verdict::NoData);
+        assert_eq!(verdict(numbers(&[], 0), numbers(&[], 0)), Verdict::NoData);
+        assert_eq!(verdict(numbers(&varied, 0), numbers(&varied, 0)), Verdict::Pass);
         let none = BTreeMap::new();
-        assert_eq!(verdict(numbers(&varied, 0), Column::Categories { counts: &none, nulls: 0 }), Some(Verdict::Fail));
+        assert_eq!(verdict(numbers(&varied, 0), Column::Categories { counts: &none, nulls: 0 }), Verdict::Fail);
+        assert_eq!(verdict(numbers(&[], 9), numbers(&[], 9)), Verdict::NoData);
+        assert_eq!(verdict(numbers(&[], 9), numbers(&varied, 0)), Verdict::Inconclusive);
         let all_null = look(numbers(&varied, 0), numbers(&[], 500));
         assert!(all_null.values.is_none() && all_null.nulls.is_some_and(|t| t.matters() && t.p_value < 1e-9));
         assert!(all_null.notes.contains(&Note::AllNull) && all_null.notes.contains(&Note::NullShare { before: 0.0, now: 1.0 }));
