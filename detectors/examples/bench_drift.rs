@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use bellwether_detectors::drift::histogram::{Grid, Histogram};
 use bellwether_detectors::drift::order::{Scratch, sort};
-use bellwether_detectors::drift::quantiles::{Quantiles, SMALLEST};
+use bellwether_detectors::drift::quantiles::SMALLEST;
+use bellwether_detectors::drift::sketch::Sketch;
 use bellwether_detectors::drift::{between, psi};
 use serde_json::json;
 
@@ -55,12 +56,12 @@ fn main() {
     let seconds = timed(|| {
         for (seed, (a, b)) in pairs.iter().enumerate() {
             for column in [a, b] {
-                let mut sketch = Quantiles::new(SMALLEST, seed as u64);
-                sketch.add(column);
+                let mut sketch = Sketch::of_numbers(grid, SMALLEST, seed as u64);
+                sketch.add_numbers(column).expect("it is a sketch of numbers");
             }
         }
     });
-    println!("{}", json!({"row": "quantiles", "values": values, "seconds": seconds}));
+    println!("{}", json!({"row": "sketch", "values": values, "seconds": seconds}));
 }
 
 fn read(path: &Path) -> Option<Vec<f64>> {

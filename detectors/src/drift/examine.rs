@@ -1,6 +1,7 @@
 //! One column looked at: its measure, its nulls, and everything that is odd about it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bellwether_model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,14 @@ impl Test {
     /// Whether the change is large enough to matter.
     pub fn matters(&self) -> bool {
         self.effect >= self.line
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { measure, effect, line, p_value } = self;
+        let p = if *p_value < 1e-3 { format!("{p_value:.0e}") } else { format!("{p_value:.3}") };
+        write!(f, "{measure} {effect:.3} (line {line}; {}), p {p}", measure.unit())
     }
 }
 
@@ -212,6 +221,8 @@ mod tests {
         // A constant has no deviation to measure in.
         let moved = look(numbers(&[3.0; 2_000], 0), numbers(&ramp(2_000, 0.0), 0)).values.unwrap();
         assert!(moved.measure == Measure::KolmogorovSmirnov && moved.matters() && moved.p_value < 1e-9);
+        let words = moved.to_string();
+        assert!(words.starts_with("kolmogorov_smirnov 0.998 (line 0.1; largest difference of shares), p "), "{words}");
         let text: Settings = serde_json::from_str(r#"{"measure": "psi", "line": 0.25}"#).unwrap();
         assert_eq!(text, Settings { measure: Some(Measure::Psi), line: Some(0.25), ..default });
     }

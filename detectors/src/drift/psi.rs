@@ -13,14 +13,15 @@ pub const FLOOR: f64 = 1e-4;
 
 /// PSI of two lists of shares; each should sum to one. Bins that only one list has do not count.
 pub fn of_shares(reference: &[f64], current: &[f64]) -> f64 {
-    reference
-        .iter()
-        .zip(current)
-        .map(|(p, q)| {
-            let (p, q) = (p.max(FLOOR), q.max(FLOOR));
-            (q - p) * (q / p).ln()
-        })
-        .sum()
+    parts(reference, current).sum()
+}
+
+/// What each bin adds to the index: which of them moved.
+pub fn parts(reference: &[f64], current: &[f64]) -> impl Iterator<Item = f64> {
+    reference.iter().zip(current).map(|(p, q)| {
+        let (p, q) = (p.max(FLOOR), q.max(FLOOR));
+        (q - p) * (q / p).ln()
+    })
 }
 
 /// Probability of at least the PSI of these shares without drift, for `n` and `m` values. 1 when nothing can be said.

@@ -7,7 +7,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::drift::order::sorted;
 use crate::drift::stream::Stream;
 
 /// The smallest `k`.
@@ -16,7 +15,7 @@ pub const SMALLEST: usize = 1_000;
 pub const USUAL: usize = 2_000;
 /// By how much a level is smaller than the one above it, and its smallest room.
 const SHRINK: f64 = 2.0 / 3.0;
-const LEAST: usize = 8;
+const LEAST: usize = 128;
 
 /// A sketch of a list of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,13 +145,15 @@ impl Quantiles {
             if level + 1 == self.levels.len() {
                 self.levels.push(Vec::new());
             }
-            let mut full = sorted(&self.levels[level]);
+            let mut full = std::mem::take(&mut self.levels[level]);
+            full.sort_unstable_by(f64::total_cmp);
             // An odd one out stays behind.
-            let left = (full.len() % 2 == 1).then(|| full.pop()).flatten();
+            let left = if full.len() % 2 == 1 { full.pop() } else { None };
             let first = (self.stream.bits() >> 63) as usize;
-            self.levels[level + 1].extend(full.into_iter().skip(first).step_by(2));
-            self.levels[level].clear();
-            self.levels[level].extend(left);
+            self.levels[level + 1].extend(full.iter().skip(first).step_by(2));
+            full.clear();
+            full.extend(left);
+            self.levels[level] = full;
             self.variance += 4_f64.powi(level as i32);
         }
     }
@@ -186,6 +187,7 @@ pub fn ks(a: &Quantiles, b: &Quantiles) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::drift::between;
+    use crate::drift::order::sorted;
     use proptest::prelude::*;
 
     fn sketch(values: &[f64], seed: u64) -> Quantiles {
