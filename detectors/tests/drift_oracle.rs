@@ -5,11 +5,15 @@
 
 use std::path::PathBuf;
 
+use bellwether_detectors::drift::column::Column;
+use bellwether_detectors::drift::dataset::{DatasetRule, decide};
 use bellwether_detectors::drift::embedding::Rows;
+use bellwether_detectors::drift::examine::{Settings, examine};
 use bellwether_detectors::drift::order::sorted;
 use bellwether_detectors::drift::{
     bins, contingency, cramer_von_mises, energy, hellinger, jensen_shannon, ks, kullback_leibler, mmd, psi, wasserstein,
 };
+use bellwether_model::verdict::Verdict;
 use serde_json::Value;
 
 fn close(what: &str, got: f64, want: f64) {
@@ -22,6 +26,7 @@ fn number(case: &Value, key: &str) -> f64 {
 
 fn check_numbers(case: &Value, a: &[f64], b: &[f64]) {
     let pair = case["pair"].as_str().unwrap();
+    check_decision(pair, a, b);
     let (a, b) = (sorted(a), sorted(b));
     let (n, m) = (a.len() as f64, b.len() as f64);
     assert_eq!((n, m), (number(case, "n_ref"), number(case, "n_cur")), "{pair}");
@@ -39,6 +44,17 @@ fn check_numbers(case: &Value, a: &[f64], b: &[f64]) {
     check("psi_q10", psi::of_shares(&shares(&a), &shares(&b)));
     let (p, q) = bins::shares(&a, &b, 30).unwrap();
     check("js_distance_base2_30bins", jensen_shannon::of_shares(&p, &q));
+}
+
+/// What is known of the pairs: drift, or none.
+fn check_decision(pair: &str, a: &[f64], b: &[f64]) {
+    let of = |values| Column::Numbers { values, nulls: 0 };
+    let decision = decide(&[examine(of(a), of(b), &Settings::default())], &[], &DatasetRule::default());
+    if pair.contains("no drift") {
+        assert_eq!(decision.verdict, Verdict::Pass, "{pair}: {decision:?}");
+    } else {
+        assert_eq!(decision.verdict, Verdict::Fail, "{pair}: {decision:?}");
+    }
 }
 
 fn check_categories(case: &Value) {

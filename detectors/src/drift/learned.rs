@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::band::is_measurement;
+use crate::drift::measure::{self, Measure};
 use crate::drift::order::sorted;
 
 /// Fewer chunks than this teach nothing.
@@ -35,6 +37,14 @@ pub fn learn(statistics: &[f64], width: f64) -> Option<Usual> {
     (mean.is_finite() && upper.is_finite()).then_some(Usual { mean, deviation, lower, upper, chunks: finite.len() })
 }
 
+/// The usual effect of a measure between chunks of numbers and the rest of the reference; its upper end is the line for chunks of that size
+/// ([`crate::drift::examine::Settings`]). `psi_bins` as there. Values that are not finite are passed over.
+pub fn usual_effect(measure: Measure, chunks: &[&[f64]], psi_bins: usize, width: f64) -> Option<Usual> {
+    let finite: Vec<Vec<f64>> = chunks.iter().map(|c| c.iter().copied().filter(|v| is_measurement(*v)).collect()).collect();
+    let finite: Vec<&[f64]> = finite.iter().map(Vec::as_slice).collect();
+    learn(&over_chunks(&finite, |others, chunk| measure::numbers(measure, others, chunk, psi_bins).map(|s| s.value)), width)
+}
+
 /// The statistic of each chunk against all others together, which it gets as two sorted lists: the others, the chunk. Chunks in which it
 /// has no value are left out.
 pub fn over_chunks(chunks: &[&[f64]], statistic: impl Fn(&[f64], &[f64]) -> Option<f64>) -> Vec<f64> {
@@ -62,6 +72,12 @@ mod tests {
         let distance = |values: &[f64]| ks::of_sorted(&reference, &sorted(values)).unwrap();
         assert!(distance(&sample(500, 0.0)) < usual.upper && distance(&sample(500, 0.3)) > usual.upper, "{usual:?}");
         assert_eq!(usual.chunks, 20);
+        let by_measure = usual_effect(Measure::KolmogorovSmirnov, &slices, 10, 3.0);
+        assert_eq!(by_measure, Some(usual));
+        for measure in Measure::ALL.into_iter().filter(|m| m.takes_numbers()) {
+            let usual = usual_effect(measure, &slices, 10, 3.0).unwrap();
+            assert!(usual.upper > usual.mean && usual.upper < measure.line() * 1.5, "{measure} {usual:?}");
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Maximum mean discrepancy of two sets of rows (Gretton et al., 2012): how far their means are apart where every smooth difference shows.
 //!
 //! Kernel: exp(−γ · ‖x − y‖²), with γ one over the median squared distance of all pairs. The p-value is that of a permutation test:
-//! exact in level whatever the rows are. Cost: (n + m)² · width once, then (n + m)² a permutation; take samples of a few hundred rows.
+//! exact in level whatever the rows are. Cost of [`mmd`]: (n + m)² · width once, then (n + m)² a permutation, so it is for some hundred
+//! rows. [`mmd_of_many`] replaces the kernel by random features (Rahimi & Recht, 2007): (n + m) · features · width once, then (n + m) ·
+//! features a permutation.
 
 use crate::drift::column::Statistic;
-use crate::drift::embedding::{Rows, squared_distance};
+use crate::drift::embedding::{Rows, product, squared_distance};
 use crate::drift::stream::Stream;
+
+/// Pairs of rows from which the kernel's width is taken where there are too many rows for all pairs.
+const SAMPLED: usize = 2_000;
 
 /// The unbiased estimate of the squared discrepancy, which is about 0, and may be below, without drift. `None` with fewer than two rows on
 /// a side or rows of different width. `permutations` of usually 200; the p-value is never below one over one more than that.
@@ -26,6 +31,54 @@ pub fn mmd(a: Rows<'_>, b: Rows<'_>, permutations: usize, seed: u64) -> Option<S
     Some(Statistic { value, p_value: as_large as f64 / (permutations + 1) as f64 })
 }
 
+/// As [`mmd`], for many rows, up to the error of `features` random features (usually 256; at least 2), about one over their root.
+pub fn mmd_of_many(a: Rows<'_>, b: Rows<'_>, features: usize, permutations: usize, seed: u64) -> Option<Statistic> {
+    if a.len() < 2 || b.len() < 2 || a.width() != b.width() {
+        return None;
+    }
+    let mut stream = Stream::new(seed);
+    let rows: Vec<&[f64]> = a.iter().chain(b.iter()).collect();
+    let pairs = (0..SAMPLED).map(|_| (stream.below(rows.len()), stream.below(rows.len()))).filter(|(i, j)| i != j);
+    let mut distances: Vec<f64> = pairs.map(|(i, j)| squared_distance(rows[i], rows[j])).collect();
+    let spread = (2.0 / typical(&mut distances)).sqrt();
+    let waves: Vec<Vec<f64>> =
+        (0..features.div_ceil(2).max(1)).map(|_| (0..a.width()).map(|_| spread * stream.normal()).collect()).collect();
+    // Cosine and sine of each wave: every row has length 1, as under the kernel itself.
+    let length = (waves.len() as f64).sqrt();
+    let wave = |row: &[f64], wave: &[f64]| {
+        let (sine, cosine) = product(row, wave).sin_cos();
+        [cosine / length, sine / length]
+    };
+    let mapped: Vec<Vec<f64>> = rows.iter().map(|row| waves.iter().flat_map(|w| wave(row, w)).collect()).collect();
+    let mut all = vec![0.0; 2 * waves.len()];
+    mapped.iter().for_each(|row| add(&mut all, row));
+    let (n, m) = (a.len() as f64, b.len() as f64);
+    let of = |first: &[usize]| {
+        let mut sum = vec![0.0; all.len()];
+        first.iter().for_each(|i| add(&mut sum, &mapped[*i]));
+        let rest: Vec<f64> = all.iter().zip(&sum).map(|(all, own)| all - own).collect();
+        let within = |sum: &[f64], count: f64| (product(sum, sum) - count) / (count * (count - 1.0));
+        within(&sum, n) + within(&rest, m) - 2.0 * product(&sum, &rest) / (n * m)
+    };
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    let value = of(&order[..a.len()]);
+    let mut as_large = 1;
+    for _ in 0..permutations {
+        stream.shuffle(&mut order);
+        as_large += usize::from(of(&order[..a.len()]) >= value);
+    }
+    Some(Statistic { value, p_value: as_large as f64 / (permutations + 1) as f64 })
+}
+
+fn add(sum: &mut [f64], row: &[f64]) {
+    sum.iter_mut().zip(row).for_each(|(s, r)| *s += r);
+}
+
+/// The median of squared distances, as what the kernel divides by: never 0, and never so large that it is none.
+fn typical(distances: &mut [f64]) -> f64 {
+    if distances.is_empty() { 1.0 } else { middle(distances).clamp(f64::MIN_POSITIVE, f64::MAX) }
+}
+
 /// The kernel of all pairs, row after row.
 fn kernel(a: Rows<'_>, b: Rows<'_>) -> Vec<f64> {
     let rows: Vec<&[f64]> = a.iter().chain(b.iter()).collect();
@@ -39,7 +92,7 @@ fn kernel(a: Rows<'_>, b: Rows<'_>) -> Vec<f64> {
             distances.push(distance);
         }
     }
-    let gamma = 1.0 / middle(&mut distances).max(f64::MIN_POSITIVE);
+    let gamma = 1.0 / typical(&mut distances);
     for i in 0..total {
         kernel[i * total + i] = 1.0;
         for j in 0..i {
@@ -100,6 +153,24 @@ mod tests {
         assert!(find(0.3, 1).p_value < 0.01);
         let false_alarms = (0..40).filter(|s| find(0.0, *s).p_value <= 0.05).count();
         assert!(false_alarms <= 6, "{false_alarms} of 40 at a level of 0.05");
+    }
+
+    #[test]
+    fn features_stand_for_the_kernel() {
+        let (a, b) = (cloud(150, 8, 0.0, 1), cloud(200, 8, 0.3, 2));
+        let (a, b) = (Rows::new(&a, 8).unwrap(), Rows::new(&b, 8).unwrap());
+        let (exact, many) = (mmd(a, b, 99, 3).unwrap(), mmd_of_many(a, b, 4_096, 99, 3).unwrap());
+        assert!((exact.value / many.value - 1.0).abs() < 0.2 && many.p_value == 0.01, "{exact:?} {many:?}");
+        let alike = |seed: u64| {
+            let (a, b) = (cloud(300, 4, 0.0, seed), cloud(200, 4, 0.0, seed + 100));
+            mmd_of_many(Rows::new(&a, 4).unwrap(), Rows::new(&b, 4).unwrap(), 64, 99, seed).unwrap()
+        };
+        let false_alarms = (0..40).filter(|s| alike(*s).p_value <= 0.05).count();
+        assert!(false_alarms <= 6, "{false_alarms} of 40 at a level of 0.05");
+        let (far, near) = ([1e200, -1e200, 1e200, 0.0], [0.0; 4]);
+        let wild = |x, y| [mmd(x, y, 9, 0), mmd_of_many(x, y, 8, 9, 0)];
+        let rows = |values| Rows::new(values, 2).unwrap();
+        assert!(wild(rows(&far), rows(&near)).into_iter().flatten().all(|s| s.value.is_finite()));
     }
 
     #[test]
