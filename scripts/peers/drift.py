@@ -1,6 +1,6 @@
 """Drift statistics by the peers, on generated columns that are left as files for others to measure on.
 
-drift.py FOLDER COLUMNS ROWS   needs numpy, scipy and numba; prints one line of JSON: seconds of each run, by peer
+drift.py FOLDER COLUMNS ROWS PEER...   needs numpy, scipy and numba; prints one line of JSON: seconds of each run, by peer
 """
 
 import json
@@ -93,16 +93,22 @@ def seconds(work, pairs, runs):
     return times, results
 
 
+# What is measured, and how often.
+PEERS = {"scipy": (by_scipy, 1), "sorting-once": (by_sorting_once, RUNS), "histogram": (histogram, RUNS)}
+
+
 def main():
     folder, columns, rows = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     pairs = [(column(i, rows, False), column(i, rows, True)) for i in range(columns)]
     for i, pair in enumerate(pairs):
         for name, values in zip(("ref", "cur"), pair):
             values.tofile(folder / f"{name}-{i}.f64")
-    once, _ = seconds(by_sorting_once, pairs, RUNS)
-    counted, _ = seconds(histogram, pairs, RUNS)
-    scipy, results = seconds(by_scipy, pairs, 1)
-    print(json.dumps({"scipy": scipy, "numba": once, "numba_histogram": counted, "results": results}))
+    report = {}
+    for peer in sys.argv[4:]:
+        work, runs = PEERS[peer]
+        times, results = seconds(work, pairs, runs)
+        report[peer] = {"seconds": times, "results": results}
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

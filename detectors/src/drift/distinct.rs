@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::stored::Damaged;
 use crate::drift::stream::mixed;
 
 /// Up to this many different values are counted exactly.
@@ -19,12 +20,33 @@ const REST: u32 = 64 - BITS;
 
 /// A counter of different values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "Stored")]
 pub enum Distinct {
     /// The hashes of all values.
     Few(BTreeSet<u64>),
     /// For each register the largest number of leading zeros, and one more.
     Many(Vec<u8>),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stored {
+    Few(BTreeSet<u64>),
+    Many(Vec<u8>),
+}
+
+impl TryFrom<Stored> for Distinct {
+    type Error = Damaged;
+
+    fn try_from(stored: Stored) -> Result<Self, Damaged> {
+        match stored {
+            Stored::Few(hashes) => Ok(Self::Few(hashes)),
+            Stored::Many(registers) => {
+                Damaged::unless(registers.len() == REGISTERS, "count of different values", "it has another number of registers")?;
+                Ok(Self::Many(registers))
+            }
+        }
+    }
 }
 
 impl Default for Distinct {

@@ -7,13 +7,34 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::stored::Damaged;
+
 /// Counters of categories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Frequent {
     capacity: usize,
     counts: BTreeMap<String, u64>,
     total: u64,
     missing: u64,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    capacity: usize,
+    counts: BTreeMap<String, u64>,
+    total: u64,
+    missing: u64,
+}
+
+impl TryFrom<Stored> for Frequent {
+    type Error = Damaged;
+
+    fn try_from(Stored { capacity, counts, total, missing }: Stored) -> Result<Self, Damaged> {
+        let counted = counts.values().try_fold(0_u64, |sum, c| sum.checked_add(*c));
+        Damaged::unless(counted.is_some_and(|c| c <= total), "table of categories", "its counts are more than the total")?;
+        Ok(Self { capacity: capacity.max(1), counts, total, missing })
+    }
 }
 
 impl Frequent {

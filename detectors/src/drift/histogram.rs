@@ -5,12 +5,30 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::stored::Damaged;
+
 /// Cells of equal width from `low` to `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredGrid")]
 pub struct Grid {
     low: f64,
     high: f64,
     cells: usize,
+}
+
+#[derive(Deserialize)]
+struct StoredGrid {
+    low: f64,
+    high: f64,
+    cells: usize,
+}
+
+impl TryFrom<StoredGrid> for Grid {
+    type Error = GridError;
+
+    fn try_from(stored: StoredGrid) -> Result<Self, GridError> {
+        Self::new(stored.low, stored.high, stored.cells)
+    }
 }
 
 /// A grid that cannot be.
@@ -70,11 +88,28 @@ impl Grid {
 
 /// How many values lie in each cell of a grid, closed on the left (to a millionth of its width), and how many beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredHistogram")]
 pub struct Histogram {
     grid: Grid,
     /// Below the grid, its cells, above it.
     counts: Vec<u64>,
     not_numbers: u64,
+}
+
+#[derive(Deserialize)]
+struct StoredHistogram {
+    grid: Grid,
+    counts: Vec<u64>,
+    not_numbers: u64,
+}
+
+impl TryFrom<StoredHistogram> for Histogram {
+    type Error = Damaged;
+
+    fn try_from(StoredHistogram { grid, counts, not_numbers }: StoredHistogram) -> Result<Self, Damaged> {
+        Damaged::unless(counts.len() == grid.cells + 2, "histogram", "it has another number of cells than its grid")?;
+        Ok(Self { grid, counts, not_numbers })
+    }
 }
 
 /// Tables that are counted into in turn, so that equal neighbours do not wait for each other.

@@ -9,14 +9,14 @@
 //! * [`ks`] ([`kolmogorov`] is its distribution), [`wasserstein`], [`energy`], [`cramer_von_mises`] — statistics of numbers;
 //! * [`psi`], [`bins`], [`jensen_shannon`], [`hellinger`], [`kullback_leibler`] — statistics of shares in bins;
 //! * [`contingency`] — statistics of categories; [`correction`] — many p-values at once;
-//! * [`measure`] — which statistic for which column; [`examine`] — one column; [`dataset`] — many columns, one decision;
-//!   [`learned`] — lines out of chunks of the reference; [`stream`] — seeded random numbers;
-//! * [`embedding`] — rows of many numbers: [`mmd`], [`domain`] classifier, PCA [`reconstruction`];
-//! * [`performance`] — how well a classifier does, with labels and without; [`fairness`] — whether groups are treated alike; [`interval`] —
-//!   limits of shares;
 //! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
+//! * [`measure`] — which statistic for which column; [`examine`] — one column; [`dataset`] — many columns, one decision;
+//!   [`learned`] — lines out of chunks of the reference;
 //! * [`histogram`], [`quantiles`], [`distinct`], [`frequent`] — columns in little room, part by part; [`sketch`] — all of
-//!   them of one column, to be stored;
+//!   them of one column, to be stored; [`stored`] — what may not be read back; [`stream`] — seeded random numbers;
+//! * [`embedding`] — rows of many numbers: [`mmd`], [`domain`] classifier, PCA [`reconstruction`];
+//! * [`performance`] — how well a classifier does, with labels and without; [`fairness`] — whether groups are treated alike;
+//!   [`interval`] — limits of shares;
 //! * [`profile`] — the same statistics on profiles: quantiles and counts, without the values;
 //! * [`rule`] — thresholds; [`detect`] — profiles in order of time become signals.
 
@@ -53,6 +53,7 @@ pub mod quantiles;
 pub mod reconstruction;
 pub mod rule;
 pub mod sketch;
+pub mod stored;
 pub mod stream;
 pub mod wasserstein;
 

@@ -3,15 +3,17 @@
 //! Values stand in levels; one on level h stands for 2ʰ values. A full level is sorted, and every second value of it, beginning with the first or
 //! the second at random, moves up. Each such step moves a rank by at most 2ʰ up or down with equal probability, so the sketch
 //! knows from its own history how wrong it may be (Hoeffding, 1963), merging included: [`Quantiles::error`]. Until the first
-//! step, at about three times `k` values, it is exact. Cost: a few nanoseconds a value; about 24 bytes times `k`.
+//! step, at about three times `k` values, it is exact. Cost: a few nanoseconds a value; about 25 bytes times `k`.
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::stored::Damaged;
 use crate::drift::stream::Stream;
 
-/// The smallest `k`.
+/// The smallest `k`. Of a million values, the share up to any point is then within 0.003 but once in a hundred times, and all shares at
+/// once are within 0.0045.
 pub const SMALLEST: usize = 1_000;
-/// What is good for most columns: ranks within 0.004 for sure but once in a hundred times.
+/// What is good for most columns: within 0.0013 and 0.002.
 pub const USUAL: usize = 2_000;
 /// By how much a level is smaller than the one above it, and its smallest room.
 const SHRINK: f64 = 2.0 / 3.0;
@@ -19,6 +21,7 @@ const LEAST: usize = 128;
 
 /// A sketch of a list of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Quantiles {
     k: usize,
     count: u64,
@@ -28,6 +31,32 @@ pub struct Quantiles {
     /// Σ (2ʰ)² over all steps.
     variance: f64,
     stream: Stream,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    k: usize,
+    count: u64,
+    min: Option<f64>,
+    max: Option<f64>,
+    levels: Vec<Vec<f64>>,
+    variance: f64,
+    stream: Stream,
+}
+
+impl TryFrom<Stored> for Quantiles {
+    type Error = Damaged;
+
+    fn try_from(stored: Stored) -> Result<Self, Damaged> {
+        let Stored { k, count, min, max, levels, variance, stream } = stored;
+        let check = |fine: bool, what: &'static str| Damaged::unless(fine, "quantile sketch", what);
+        check(k >= SMALLEST, "k is too small")?;
+        check(variance.is_finite() && variance >= 0.0, "its error is not a number")?;
+        let of_level = |(h, level): (usize, &Vec<f64>)| (level.len() as u64).checked_shl(h as u32);
+        let held = levels.iter().enumerate().try_fold(0_u64, |sum, level| sum.checked_add(of_level(level)?));
+        check(!levels.is_empty() && levels.len() < 64 && held == Some(count), "its levels do not add up to its count")?;
+        Ok(Self { k, count, min, max, levels, variance, stream })
+    }
 }
 
 impl Quantiles {
