@@ -1,4 +1,5 @@
-//! Measures the speed of drift statistics on one thread and prints one line of JSON a row, with the seconds of each run.
+//! Measures the speed of drift statistics on one thread and prints one line of JSON a row, with the seconds of
+//! processor time of each run.
 //!
 //! `bench_drift FOLDER` reads pairs of columns as little-endian f64 from `FOLDER/ref-<i>.f64` and `FOLDER/cur-<i>.f64`, so that
 //! another program can be measured on the same values (`scripts/bench drift-exact`).
@@ -69,12 +70,20 @@ fn read(path: &Path) -> Option<Vec<f64>> {
     Some(bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("a chunk has 8 bytes"))).collect())
 }
 
-/// Seconds of each run.
+/// Seconds of processor time of each run, so that other work on the machine counts as little as can be.
 fn timed(mut run: impl FnMut()) -> Vec<f64> {
+    let begin = Instant::now();
+    let now = || on_processor().unwrap_or_else(|| begin.elapsed().as_secs_f64());
     let once = |_| {
-        let begin = Instant::now();
+        let from = now();
         run();
-        begin.elapsed().as_secs_f64()
+        now() - from
     };
     (0..RUNS).map(once).collect()
+}
+
+/// Seconds that this thread has run; `None` where the kernel does not tell.
+fn on_processor() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(text.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
 }
