@@ -157,13 +157,7 @@ fn numbers((a, a_nulls): (&[f64], u64), (b, b_nulls): (&[f64], u64), bins: usize
     };
     let (before, now) = (finite(a), finite(b));
     let mut notes = rows_and_nulls((a.len() as u64, a_nulls), (b.len() as u64, b_nulls));
-    if now.len() < b.len() {
-        notes.push(Note::NotNumbers { count: (b.len() - now.len()) as u64 });
-    }
-    let varies = |sorted: &[f64]| sorted.first() != sorted.last();
-    if let (true, false, Some(value)) = (varies(&before), varies(&now), now.first()) {
-        notes.push(Note::BecameConstant { value: *value });
-    }
+    notes.extend(number_notes(&before, &now, b.len()));
     let edges = psi::edges(&before, bins);
     let psi = statistic(psi::counts(&edges, &before), a_nulls, psi::counts(&edges, &now), b_nulls);
     let (n, m) = (before.len() as f64, now.len() as f64);
@@ -174,21 +168,38 @@ fn numbers((a, a_nulls): (&[f64], u64), (b, b_nulls): (&[f64], u64), bins: usize
 fn categories((a, a_nulls): (&BTreeMap<String, u64>, u64), (b, b_nulls): (&BTreeMap<String, u64>, u64)) -> Comparison {
     let (n, m) = (a.values().sum::<u64>(), b.values().sum::<u64>());
     let mut notes = rows_and_nulls((n, a_nulls), (m, b_nulls));
+    notes.extend(category_notes(a, b));
     let names: Vec<&String> = a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))).collect();
-    let count = |counts: &BTreeMap<String, u64>, name: &String| counts.get(name).copied().unwrap_or(0);
-    if n > 0 && m > 0 {
-        for name in &names {
-            match (count(a, name), count(b, name)) {
-                (0, now) if now > 0 => notes.push(Note::NewCategory { name: (*name).clone(), share: now as f64 / m as f64 }),
-                (before, 0) if before > 0 => {
-                    notes.push(Note::VanishedCategory { name: (*name).clone(), share_before: before as f64 / n as f64 });
-                }
-                _ => {}
-            }
-        }
-    }
-    let of = |counts| names.iter().map(|name| count(counts, name)).collect();
+    let of = |counts: &BTreeMap<String, u64>| names.iter().map(|name| counts.get(*name).copied().unwrap_or(0)).collect();
     Comparison { psi: statistic(of(a), a_nulls, of(b), b_nulls), ks: None, notes }
+}
+
+/// What is odd about the sorted finite numbers of a column that now has `rows` values that are not null.
+pub(crate) fn number_notes(before: &[f64], now: &[f64], rows: usize) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if now.len() < rows {
+        notes.push(Note::NotNumbers { count: (rows - now.len()) as u64 });
+    }
+    let varies = |sorted: &[f64]| sorted.first() != sorted.last();
+    if let (true, false, Some(value)) = (varies(before), varies(now), now.first()) {
+        notes.push(Note::BecameConstant { value: *value });
+    }
+    notes
+}
+
+/// Which categories are gone, and which are new; nothing while a side has none at all.
+pub(crate) fn category_notes(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> Vec<Note> {
+    let (n, m) = (before.values().sum::<u64>(), now.values().sum::<u64>());
+    if n == 0 || m == 0 {
+        return Vec::new();
+    }
+    let there = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).is_some_and(|c| *c > 0);
+    let only = |one: &BTreeMap<String, u64>, other: &BTreeMap<String, u64>, total: u64| {
+        let missing = one.iter().filter(|(name, count)| **count > 0 && !there(other, name));
+        missing.map(|(name, count)| (name.clone(), *count as f64 / total as f64)).collect::<Vec<_>>()
+    };
+    let gone = only(before, now, n).into_iter().map(|(name, share_before)| Note::VanishedCategory { name, share_before });
+    gone.chain(only(now, before, m).into_iter().map(|(name, share)| Note::NewCategory { name, share })).collect()
 }
 
 /// What is odd about numbers of values and nulls.

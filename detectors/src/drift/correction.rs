@@ -2,8 +2,7 @@
 
 /// Which hypotheses are rejected so that at most a share `q` of the rejections is expected to be wrong. NaN never is.
 pub fn benjamini_hochberg(p_values: &[f64], q: f64) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..p_values.len()).filter(|i| !p_values[*i].is_nan()).collect();
-    order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
+    let order = ascending(p_values);
     let tests = order.len() as f64;
     let passed = order.iter().enumerate().rposition(|(rank, i)| p_values[*i] <= q * (rank + 1) as f64 / tests).map_or(0, |rank| rank + 1);
     let mut rejected = vec![false; p_values.len()];
@@ -11,6 +10,38 @@ pub fn benjamini_hochberg(p_values: &[f64], q: f64) -> Vec<bool> {
         rejected[*i] = true;
     }
     rejected
+}
+
+/// The smallest rate of false discoveries at which each hypothesis is rejected (the procedure above turned round). NaN gives 1.
+pub fn adjusted(p_values: &[f64]) -> Vec<f64> {
+    let order = ascending(p_values);
+    let tests = order.len() as f64;
+    let mut adjusted = vec![1.0; p_values.len()];
+    let mut least = 1.0_f64;
+    for (rank, i) in order.iter().enumerate().rev() {
+        least = least.min(p_values[*i] * tests / (rank + 1) as f64);
+        adjusted[*i] = least;
+    }
+    adjusted
+}
+
+/// Adjusted so that the probability of even one wrong rejection is the level (Holm, 1979). NaN gives 1.
+pub fn holm(p_values: &[f64]) -> Vec<f64> {
+    let order = ascending(p_values);
+    let mut adjusted = vec![1.0; p_values.len()];
+    let mut largest = 0.0_f64;
+    for (rank, i) in order.iter().enumerate() {
+        largest = largest.max(p_values[*i] * (order.len() - rank) as f64).min(1.0);
+        adjusted[*i] = largest;
+    }
+    adjusted
+}
+
+/// The places of p-values that are numbers, smallest first.
+fn ascending(p_values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..p_values.len()).filter(|i| !p_values[*i].is_nan()).collect();
+    order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
+    order
 }
 
 #[cfg(test)]
@@ -24,5 +55,17 @@ mod tests {
         assert_eq!(benjamini_hochberg(&p, 0.05).iter().filter(|r| **r).count(), 4);
         assert_eq!(benjamini_hochberg(&[0.04, f64::NAN, 0.03], 0.05), [true, false, true]);
         assert!(benjamini_hochberg(&[], 0.05).is_empty());
+    }
+
+    /// scipy and statsmodels: `false_discovery_control` and Holm's method.
+    #[test]
+    fn adjusted_values_decide_alike() {
+        let p = [0.01, 0.04, f64::NAN, 0.03, 0.005];
+        let close = |got: Vec<f64>, want: [f64; 5]| assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-12), "{got:?}");
+        close(adjusted(&p), [0.02, 0.04, 1.0, 0.04, 0.02]);
+        close(holm(&p), [0.03, 0.06, 1.0, 0.06, 0.02]);
+        for q in [0.01, 0.02, 0.035, 0.05] {
+            assert_eq!(benjamini_hochberg(&p, q), adjusted(&p).iter().map(|a| *a <= q + 1e-15).collect::<Vec<_>>());
+        }
     }
 }

@@ -13,14 +13,15 @@ pub const FLOOR: f64 = 1e-4;
 
 /// PSI of two lists of shares; each should sum to one. Bins that only one list has do not count.
 pub fn of_shares(reference: &[f64], current: &[f64]) -> f64 {
-    reference
-        .iter()
-        .zip(current)
-        .map(|(p, q)| {
-            let (p, q) = (p.max(FLOOR), q.max(FLOOR));
-            (q - p) * (q / p).ln()
-        })
-        .sum()
+    parts(reference, current).sum()
+}
+
+/// What each bin adds to the index: which of them moved.
+pub fn parts(reference: &[f64], current: &[f64]) -> impl Iterator<Item = f64> {
+    reference.iter().zip(current).map(|(p, q)| {
+        let (p, q) = (p.max(FLOOR), q.max(FLOOR));
+        (q - p) * (q / p).ln()
+    })
 }
 
 /// Probability of at least the PSI of these shares without drift, for `n` and `m` values. 1 when nothing can be said.
@@ -67,6 +68,12 @@ pub fn counts(edges: &[f64], values: &[f64]) -> Vec<u64> {
     counts
 }
 
+/// The same of ascending values, without looking at most of them.
+pub fn counts_sorted(edges: &[f64], sorted: &[f64]) -> Vec<u64> {
+    let ends = edges.iter().map(|e| sorted.partition_point(|v| v <= e)).chain([sorted.len()]);
+    ends.scan(0, |start, end| Some((end - std::mem::replace(start, end)) as u64)).collect()
+}
+
 /// Counts as shares; all 0 when there is nothing.
 pub fn shares(counts: &[u64]) -> Vec<f64> {
     let total = counts.iter().sum::<u64>().max(1) as f64;
@@ -105,6 +112,7 @@ mod tests {
         let cut = edges(&reference, 4);
         assert_eq!(cut, [5.75, 10.5, 15.25]);
         assert_eq!(counts(&cut, &[5.75, 5.76, 10.5, 99.0, -1.0]), [2, 2, 0, 1]);
+        assert_eq!(counts_sorted(&cut, &[-1.0, 5.75, 5.76, 10.5, 99.0]), [2, 2, 0, 1]);
         assert_eq!(edges(&[1.0, 1.0, 1.0, 2.0], 4), [1.0, 1.25]);
         assert_eq!((edges(&[], 4), edges(&[7.0], 4)), (vec![], vec![7.0]));
         assert_eq!(of_shares(&shares(&[0, 0]), &shares(&[0, 0])), 0.0);
