@@ -19,6 +19,7 @@
 //! * [`detect`] — many series, many rules; [`hint`] — a signal in words;
 //! * [`analyze`], [`bands`] — the same scan for one series, to answer and to draw;
 //! * [`kernel`] — streaming kernels, one file each;
+//! * [`preset`] — ready-made detectors made of them;
 //! * [`backtest`] — scores against labels;
 //! * [`drift`] — columns of datasets against their own past.
 
@@ -34,6 +35,7 @@ pub mod hint;
 pub mod judging;
 pub mod kernel;
 pub mod past;
+pub mod preset;
 pub mod quantity;
 pub mod rule;
 pub mod scan;

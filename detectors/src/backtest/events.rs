@@ -111,8 +111,10 @@ impl Claims {
         for (i, _) in scores.iter().enumerate().filter(|(_, s)| **s >= threshold) {
             match self.claims[i] {
                 Some(event) => self.found[event as usize] = true,
-                None if called_until.is_some_and(|until| i <= until) => {}
-                None => (invented, called_until) = (invented + 1, Some(i + APART)),
+                None => {
+                    invented += usize::from(called_until.is_none_or(|until| i > until));
+                    called_until = Some(i + APART);
+                }
             }
         }
         Counts { found: self.found.iter().filter(|f| **f).count(), events: self.found.len(), invented }
