@@ -9,7 +9,7 @@ use bellwether_detectors::backtest::{LabelledSeries, layout};
 use bellwether_model::time::Timestamp;
 
 /// The series of a folder in NAB's layout (`data/`, `labels/combined_windows.json`) or Microsoft's (`data/<group>/*.csv`), in order of name.
-pub fn read(folder: &Path) -> Result<Vec<LabelledSeries>, Box<dyn Error>> {
+pub(crate) fn read(folder: &Path) -> Result<Vec<LabelledSeries>, Box<dyn Error>> {
     let data = folder.join("data");
     let mut paths = Vec::new();
     walk(&data, &mut paths).map_err(|e| format!("{}: {e}; give a folder in NAB's or Microsoft's layout", data.display()))?;

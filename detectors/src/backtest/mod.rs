@@ -1,6 +1,6 @@
 //! Scores against labels: how good a detector would have been.
 //!
-//! [`evaluate`] takes labelled series and any scores for them; no threshold is fitted on the series that it judges. Reading
+//! [`run`] takes labelled series and a preset, [`evaluate`] any scores for them; no threshold is fitted on the series that it judges. Reading
 //! files is for the caller: [`layout`] takes their text.
 //!
 //! * [`labelled`] — a series and its events; [`layout`] — as public sets write them;
@@ -15,4 +15,4 @@ pub mod ranking;
 pub mod report;
 
 pub use labelled::LabelledSeries;
-pub use report::{Report, evaluate};
+pub use report::{Report, evaluate, run};

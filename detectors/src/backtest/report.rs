@@ -6,6 +6,7 @@ use super::events::{self, Counts};
 use super::labelled::LabelledSeries;
 use super::nab::{self, PROFILES};
 use super::ranking::average_precision;
+use crate::preset::{self, Preset};
 
 /// Into how many parts series are split; the threshold for one comes from the others.
 pub const FOLDS: usize = 5;
@@ -86,6 +87,12 @@ pub struct Outcome {
     pub invented: usize,
     /// Positions of its alarms.
     pub alarms: Vec<usize>,
+}
+
+/// How good a preset would have been on these series.
+pub fn run(series: &[LabelledSeries], preset: Preset) -> Report {
+    let scores: Vec<Vec<f64>> = series.iter().map(|s| preset::scores(preset, &s.ts, &s.values)).collect();
+    evaluate(series, &scores)
 }
 
 /// What scores of some series are worth. `scores` has one vector for each series, as long as its values.

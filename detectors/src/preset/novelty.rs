@@ -18,10 +18,12 @@ use crate::kernel::tail::Tail;
 /// Points that are only learned from.
 pub const WARM_UP: usize = 500;
 /// Distances from the daily median that are only learned from.
-const WARM_UP_OF_DISTANCES: usize = 200;
+const WARM_UP_OF_DISTANCES: usize = 250;
 /// How much wider than what was seen in the warm-up the range of the bins is, on each side.
 const PAD: f64 = 1.25;
-/// A vote, or a value beyond the range, counts for so many points.
+/// A vote counts for so many points, so that voters need not agree on the very point.
+const VOTE_HOLD: usize = 10;
+/// A value beyond the range, or a rare distance, counts for so many points.
 const HOLD: usize = 20;
 /// An alarm is not repeated for so many points unless it becomes worse.
 const RECORD: usize = 150;
@@ -33,7 +35,7 @@ const TAIL: usize = 3_000;
 /// The most that a rare distance adds, where one in a million would be rare in full.
 const TAIL_WEIGHT: f64 = 0.15;
 /// The score at the decision line.
-pub const LINE: f64 = 0.55;
+pub const LINE: f64 = 0.54;
 
 /// The state of one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,9 +57,9 @@ impl NoveltyScorer {
     pub fn new() -> Self {
         Self {
             points: 0,
-            values: Votes::new(WARM_UP, PAD, HOLD),
+            values: Votes::new(WARM_UP, PAD, VOTE_HOLD),
             seasonal: Seasonal::new(DAY, 7),
-            distances: Votes::new(WARM_UP_OF_DISTANCES, PAD, HOLD),
+            distances: Votes::new(WARM_UP_OF_DISTANCES, PAD, VOTE_HOLD),
             range: Range::default(),
             beyond: Hold::new(HOLD),
             ewma: Ewma::new(HALF_LIFE),
