@@ -5,6 +5,7 @@
 mod labelled;
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
@@ -15,15 +16,15 @@ use serde_json::Value;
 
 type Scores = BTreeMap<String, Vec<f64>>;
 
-fn scores(path: &Path) -> Scores {
+fn scores(path: &Path) -> Result<Scores, Box<dyn Error>> {
     let mut scores = Scores::new();
-    for row in SerializedFileReader::new(File::open(path).unwrap()).unwrap().get_row_iter(None).unwrap() {
-        let row = row.unwrap();
-        let of_file = scores.entry(row.get_string(0).unwrap().clone()).or_default();
-        assert_eq!(row.get_int(1).unwrap() as usize, of_file.len());
-        of_file.push(row.get_double(2).unwrap());
+    for row in SerializedFileReader::new(File::open(path)?)?.get_row_iter(None)? {
+        let row = row?;
+        let of_file = scores.entry(row.get_string(0)?.clone()).or_default();
+        assert_eq!(usize::try_from(row.get_int(1)?)?, of_file.len());
+        of_file.push(row.get_double(2)?);
     }
-    scores
+    Ok(scores)
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn published_figures_are_reproduced() {
     let expected: BTreeMap<String, Value> = serde_json::from_reader(File::open(nab.join("results/EXPECTED.json")).unwrap()).unwrap();
     assert!(expected.len() >= 8);
     for (detector, expected) in expected {
-        let scores = scores(&nab.join(format!("results/{detector}.parquet")));
+        let scores = scores(&nab.join(format!("results/{detector}.parquet"))).unwrap();
         let scores: Vec<&[f64]> = series.iter().map(|s| scores[&s.name].as_slice()).collect();
         assert!(series.iter().zip(&scores).all(|(series, scores)| series.values.len() == scores.len()));
         for profile in &PROFILES {

@@ -141,7 +141,7 @@ mod tests {
 
     /// 100 points, probation 15, one window of ten points at 50.
     fn series() -> LabelledSeries {
-        LabelledSeries { name: "s".into(), ts: (0..100).collect(), values: vec![0.0; 100], events: vec![50..60] }
+        LabelledSeries { name: "s".into(), ts: (0..100).collect(), values: vec![0.0; 100], events: std::iter::once(50..60).collect() }
     }
 
     fn score(alarms: &[usize], profile: &Profile) -> f64 {

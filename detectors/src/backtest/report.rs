@@ -100,8 +100,10 @@ pub fn evaluate(series: &[LabelledSeries], scores: &[Vec<f64>]) -> Report {
     let all: Vec<usize> = (0..series.len()).collect();
     let pick = |of: &[usize]| -> (Vec<&LabelledSeries>, Vec<&[f64]>) { of.iter().map(|k| (&series[*k], scores[*k].as_slice())).unzip() };
     let (every, every_score) = pick(&all);
-    let folds: Vec<(Vec<usize>, Vec<usize>)> =
-        (0..FOLDS).map(|fold| all.iter().partition(|k| *k % FOLDS == fold)).filter(|(held, _): &(Vec<usize>, _)| !held.is_empty()).collect();
+    let folds: Vec<(Vec<usize>, Vec<usize>)> = (0..FOLDS)
+        .map(|fold| all.iter().partition(|k| *k % FOLDS == fold))
+        .filter(|(held, _): &(Vec<usize>, _)| !held.is_empty())
+        .collect();
 
     let nab = PROFILES.iter().map(|profile| {
         let fitted = nab::fit(&every, &every_score, profile);
@@ -186,7 +188,12 @@ mod tests {
     fn thresholds_come_from_other_series() {
         // Six series of 100 points; the event of each stands out, but in the last one at another height.
         let series: Vec<LabelledSeries> = (0..6)
-            .map(|k| LabelledSeries { name: k.to_string(), ts: (0..100).map(|t| t * 60_000_000).collect(), values: vec![0.0; 100], events: vec![40..44] })
+            .map(|k| LabelledSeries {
+                name: k.to_string(),
+                ts: (0..100).map(|t| t * 60_000_000).collect(),
+                values: vec![0.0; 100],
+                events: std::iter::once(40..44).collect(),
+            })
             .collect();
         let mut scores = vec![vec![0.0; 100]; 6];
         for (k, scores) in scores.iter_mut().enumerate() {

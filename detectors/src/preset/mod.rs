@@ -117,7 +117,8 @@ mod tests {
     /// A daily wave with noise that repeats itself, every `step` minutes.
     fn wave(n: usize, step: i64) -> (Vec<i64>, Vec<f64>) {
         let ts: Vec<i64> = (0..n as i64).map(|i| i * step * MINUTE).collect();
-        let value = |(i, t): (usize, &i64)| 50.0 + 10.0 * (*t as f64 / DAY as f64 * std::f64::consts::TAU).sin() + (i * 7919 % 101) as f64 / 50.0;
+        let value =
+            |(i, t): (usize, &i64)| 50.0 + 10.0 * (*t as f64 / DAY as f64 * std::f64::consts::TAU).sin() + (i * 7919 % 101) as f64 / 50.0;
         let values = ts.iter().enumerate().map(value).collect();
         (ts, values)
     }
