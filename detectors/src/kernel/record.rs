@@ -1,9 +1,7 @@
 //! The record rule: of a series of high scores only those that beat all recent ones are let through, so that one event gives
 //! one alarm, and another when it becomes worse.
 //!
-//! Cost: amortised O(1), by a queue of falling scores. State: that queue.
-
-use std::collections::VecDeque;
+//! Cost: O(1). State: the latest record, which is the highest of all that were let through in the memory.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,28 +10,25 @@ use serde::{Deserialize, Serialize};
 pub struct Record {
     memory: u64,
     now: u64,
-    /// Position and score of what was let through, falling.
-    held: VecDeque<(u64, f64)>,
+    /// Position and score of the latest that was let through.
+    latest: Option<(u64, f64)>,
 }
 
 impl Record {
     /// A score is held against the next `memory` points.
     pub fn new(memory: usize) -> Self {
-        Self { memory: memory as u64, now: 0, held: VecDeque::new() }
+        Self { memory: memory as u64, now: 0, latest: None }
     }
 
     /// The score if it is higher than all let through in the memory, otherwise 0.
     #[inline]
     pub fn push(&mut self, score: f64) -> f64 {
         self.now += 1;
-        while self.held.front().is_some_and(|(at, _)| at + self.memory < self.now) {
-            self.held.pop_front();
-        }
-        if score.is_nan() || self.held.front().is_some_and(|(_, s)| *s >= score) {
+        let beaten = |(at, record): (u64, f64)| at + self.memory < self.now || record < score;
+        if score.is_nan() || !self.latest.is_none_or(beaten) {
             return 0.0;
         }
-        self.held.clear();
-        self.held.push_back((self.now, score));
+        self.latest = Some((self.now, score));
         score
     }
 }

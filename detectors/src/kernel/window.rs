@@ -45,11 +45,6 @@ impl Window {
         &self.ordered
     }
 
-    /// Times and values, oldest first.
-    pub fn held(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
-        self.held.iter().copied()
-    }
-
     /// Lets go what is older than the span at `t`.
     pub fn forget(&mut self, t: i64) {
         while self.held.front().is_some_and(|(at, _)| t.saturating_sub(*at) > self.span) {
@@ -120,5 +115,46 @@ impl Window {
         let median = set.median().filter(|_| self.held.len() >= 2)?;
         let (low, high) = (set.quantile(0.02)?, set.quantile(0.98)?);
         Some((median, (1.4826 * set.mad(median)?).max(floor * (high - low))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn empty_constant_and_gapped() {
+        let mut window = Window::new(10, 100);
+        assert_eq!((window.is_empty(), window.moments(), window.robust(0.2)), (true, None, None));
+        (0..50).for_each(|t| window.push(t, 0.1));
+        assert_eq!((window.len(), window.moments(), window.robust(0.2)), (11, Some((0.1, 0.0)), Some((0.1, 0.0))));
+        window.push(1_000, 4.0);
+        assert_eq!((window.len(), window.moments()), (1, None));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_a_look_at_its_values_gives(
+            steps in prop::collection::vec(1i64..30, 120), values in prop::collection::vec(-50.0f64..50.0, 120), most in 2usize..40,
+        ) {
+            let mut window = Window::new(200, most);
+            let mut t = 0;
+            let mut all: Vec<(i64, f64)> = Vec::new();
+            for (step, x) in steps.iter().zip(values) {
+                t += step;
+                window.push(t, 1e6 + x);
+                all.push((t, x));
+                let held: Vec<f64> = all.iter().rev().take(most).take_while(|(at, _)| t - at <= 200).map(|(_, x)| *x).collect();
+                prop_assert_eq!(window.len(), held.len());
+                let n = held.len() as f64;
+                let mean = held.iter().sum::<f64>() / n;
+                if let Some((got, sd)) = window.moments() {
+                    let wanted = (held.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+                    prop_assert!((got - 1e6 - mean).abs() < 1e-6 && (sd - wanted).abs() < 1e-6);
+                }
+                prop_assert_eq!(window.ordered().len(), held.len());
+            }
+        }
     }
 }
