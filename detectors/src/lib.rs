@@ -18,9 +18,13 @@
 //! * [`scan`] — one series in order of time: persistence, open signals, frozen baselines, endings;
 //! * [`detect`] — many series, many rules; [`hint`] — a signal in words;
 //! * [`analyze`], [`bands`] — the same scan for one series, to answer and to draw;
+//! * [`kernel`] — streaming kernels, one file each;
+//! * [`preset`] — ready-made detectors made of them;
+//! * [`backtest`] — scores against labels;
 //! * [`drift`] — columns of datasets against their own past.
 
 pub mod analyze;
+pub mod backtest;
 pub mod band;
 pub mod bands;
 pub mod bound;
@@ -29,7 +33,9 @@ pub mod drift;
 pub mod ewma;
 pub mod hint;
 pub mod judging;
+pub mod kernel;
 pub mod past;
+pub mod preset;
 pub mod quantity;
 pub mod rule;
 pub mod scan;

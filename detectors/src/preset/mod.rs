@@ -1,0 +1,190 @@
+//! Ready-made detectors: scores for a series without a setting, point by point, never looking ahead.
+//!
+//! Every score is 1.0 at the decision line. A scorer is a value: saved, read again and continued it gives the same scores as one that
+//! never stopped. A value that is no measurement scores 0 and changes nothing.
+//!
+//! * [`novelty`] — wide events, by several [`votes`] on what is new; [`telemetry`] — short spikes;
+//! * [`Preset::Auto`] — one of the two, by the series' own step: novelty looks at windows of 26 to 52 points, which must
+//!   cover some hours. Of rarer points each counts by itself, and of denser ones a window shows little but noise.
+
+pub mod novelty;
+pub mod telemetry;
+pub mod votes;
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::band::is_measurement;
+use novelty::NoveltyScorer;
+use telemetry::TelemetryScorer;
+
+/// A day in microseconds, the unit of all times here.
+const DAY: i64 = 86_400_000_000;
+/// The typical steps at which novelty is chosen: from two minutes to three quarters of an hour.
+const STEPS_OF_NOVELTY: std::ops::RangeInclusive<i64> = 2 * 60_000_000..=45 * 60_000_000;
+/// How many points it takes to know the typical step.
+const POINTS_FOR_STEP: usize = 17;
+
+/// Which ready-made detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Changes of distribution over stretches of time.
+    Novelty,
+    /// Single points far from the usual.
+    Telemetry,
+    /// By the series' typical step.
+    Auto,
+}
+
+/// A name that is no preset.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no preset is called {0:?}; there are novelty, telemetry and auto")]
+pub struct UnknownPreset(String);
+
+impl FromStr for Preset {
+    type Err = UnknownPreset;
+    fn from_str(name: &str) -> Result<Self, UnknownPreset> {
+        match name {
+            "novelty" => Ok(Self::Novelty),
+            "telemetry" => Ok(Self::Telemetry),
+            "auto" => Ok(Self::Auto),
+            _ => Err(UnknownPreset(name.to_owned())),
+        }
+    }
+}
+
+/// The state of a preset on one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Scorer {
+    /// See [`novelty`].
+    Novelty(Box<NoveltyScorer>),
+    /// See [`telemetry`].
+    Telemetry(Box<TelemetryScorer>),
+    /// Not decided yet: the points so far.
+    Waiting(Vec<(i64, f64)>),
+}
+
+impl Scorer {
+    /// A scorer that has seen nothing.
+    pub fn new(preset: Preset) -> Self {
+        match preset {
+            Preset::Novelty => Self::Novelty(Box::default()),
+            Preset::Telemetry => Self::Telemetry(Box::default()),
+            Preset::Auto => Self::Waiting(Vec::new()),
+        }
+    }
+
+    /// The score of a value at time `t` (microseconds, not before the latest); 1.0 is the decision line.
+    pub fn push(&mut self, t: i64, x: f64) -> f64 {
+        if !is_measurement(x) {
+            return 0.0;
+        }
+        match self {
+            Self::Novelty(scorer) => scorer.push(t, x),
+            Self::Telemetry(scorer) => scorer.push(t, x),
+            Self::Waiting(points) => {
+                points.push((t, x));
+                if points.len() < POINTS_FOR_STEP {
+                    return 0.0;
+                }
+                let points = std::mem::take(points);
+                let mut steps: Vec<i64> = points.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
+                steps.sort_unstable();
+                let suits_novelty = STEPS_OF_NOVELTY.contains(&steps[steps.len() / 2]);
+                *self = Self::new(if suits_novelty { Preset::Novelty } else { Preset::Telemetry });
+                points.into_iter().fold(0.0, |_, (t, x)| self.push(t, x))
+            }
+        }
+    }
+}
+
+/// The scores of a whole series, as if each were given when its point came.
+pub fn scores(preset: Preset, ts: &[i64], values: &[f64]) -> Vec<f64> {
+    let mut scorer = Scorer::new(preset);
+    ts.iter().zip(values).map(|(t, x)| scorer.push(*t, *x)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: i64 = 60_000_000;
+
+    /// A daily wave with noise that repeats itself, every `step` minutes.
+    fn wave(n: usize, step: i64) -> (Vec<i64>, Vec<f64>) {
+        let ts: Vec<i64> = (0..n as i64).map(|i| i * step * MINUTE).collect();
+        let value =
+            |(i, t): (usize, &i64)| 50.0 + 10.0 * (*t as f64 / DAY as f64 * std::f64::consts::TAU).sin() + (i * 7919 % 101) as f64 / 50.0;
+        let values = ts.iter().enumerate().map(value).collect();
+        (ts, values)
+    }
+
+    #[test]
+    fn an_hourly_spike_and_a_new_level_are_seen() {
+        let (ts, mut values) = wave(800, 60);
+        values[700] = 110.0;
+        let scores_of_spike = scores(Preset::Auto, &ts, &values);
+        assert!(scores_of_spike[700] > 1.0 && scores_of_spike[..700].iter().all(|s| *s < 1.0));
+        let (ts, mut values) = wave(3_000, 5);
+        values[2_000..2_200].iter_mut().for_each(|v| *v = *v * 0.2 + 70.0);
+        let scores_of_level = scores(Preset::Auto, &ts, &values);
+        assert!(scores_of_level[2_000..2_200].iter().any(|s| *s > 1.0), "found");
+        let later: Vec<usize> = (1_000..2_000).filter(|i| scores_of_level[*i] > 1.0).collect();
+        assert!(later.is_empty(), "nothing is invented before: {later:?}");
+    }
+
+    #[test]
+    fn what_is_empty_constant_or_no_number_scores_nothing() {
+        for preset in [Preset::Novelty, Preset::Telemetry, Preset::Auto] {
+            assert!(scores(preset, &[], &[]).is_empty());
+            let ts: Vec<i64> = (0..1_500).map(|t| t * 5 * MINUTE).collect();
+            assert_eq!(scores(preset, &ts, &[7.0; 1_500]), [0.0; 1_500]);
+            assert_eq!(scores(preset, &ts, &[f64::NAN; 1_500]), [0.0; 1_500]);
+            let mut wild = vec![f64::INFINITY; 1_500];
+            wild.iter_mut().step_by(3).for_each(|v| *v = 1e119);
+            wild[900] = -1e119;
+            assert!(scores(preset, &ts, &wild).iter().all(|s| s.is_finite()));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Saved and read again in the middle, with irregular steps and gaps, a scorer gives what one that never stopped gives; and
+        /// no score depends on what comes after it.
+        #[test]
+        fn saved_and_continued_is_the_same(
+            steps in prop::collection::vec(prop_oneof![Just(5i64), Just(60), 1i64..200], 700),
+            noise in prop::collection::vec(-1.0f64..1.0, 700),
+            cut in 1usize..699,
+            which in 0usize..3,
+        ) {
+            let preset = [Preset::Novelty, Preset::Telemetry, Preset::Auto][which];
+            let ts: Vec<i64> = steps.iter().scan(0, |t, step| { *t += step * MINUTE; Some(*t) }).collect();
+            let values: Vec<f64> = noise.iter().enumerate().map(|(i, e)| if i % 97 == 0 { f64::NAN } else { 5.0 + e + f64::from(u8::from(i > 600)) * 4.0 }).collect();
+            let whole = scores(preset, &ts, &values);
+            let mut scorer = Scorer::new(preset);
+            let mut parts: Vec<f64> = (0..cut).map(|i| scorer.push(ts[i], values[i])).collect();
+            let saved = serde_json::to_string(&scorer).unwrap();
+            let mut scorer: Scorer = serde_json::from_str(&saved).unwrap();
+            parts.extend((cut..700).map(|i| scorer.push(ts[i], values[i])));
+            prop_assert_eq!(&whole[..cut], &scores(preset, &ts[..cut], &values[..cut])[..]);
+            for (a, b) in whole.iter().zip(&parts) {
+                prop_assert!((a - b).abs() < 1e-9);
+            }
+        }
+
+        #[test]
+        fn scale_and_shift_change_nothing(scale in 0.01f64..100.0, shift in -1e3f64..1e3) {
+            let (ts, values) = wave(1_200, 60);
+            let moved: Vec<f64> = values.iter().map(|v| v * scale + shift).collect();
+            for (a, b) in scores(Preset::Telemetry, &ts, &values).iter().zip(scores(Preset::Telemetry, &ts, &moved)) {
+                prop_assert!((a - b).abs() < 1e-6);
+            }
+        }
+    }
+}
