@@ -138,6 +138,9 @@ pub struct DemoArgs {
     /// Leave the API up afterwards, and the simulated fleet with it, until Ctrl-C.
     #[arg(long)]
     pub serve: bool,
+    /// Address that the API listens on.
+    #[arg(long, value_name = "ADDRESS", requires = "serve", default_value = "127.0.0.1:8000")]
+    pub listen: std::net::SocketAddr,
 }
 
 /// `bellwether ingest`
@@ -362,7 +365,7 @@ pub struct ReportArgs {
 }
 
 /// `bellwether serve`
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address to listen on.
     #[arg(long, value_name = "ADDRESS")]

@@ -32,7 +32,7 @@ fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
 }
 
 /// Writes to stdout; a reader that closed it early, such as `head`, is no failure.
-fn write_out(text: &str) -> Result<(), Failure> {
+pub fn write_out(text: &str) -> Result<(), Failure> {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush()) {

@@ -1,7 +1,8 @@
 //! `bellwether serve`, run as a process and asked over HTTP.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -41,6 +42,26 @@ impl Serving {
         let mut command = desk.command(&["serve", "--listen", &address.to_string()]);
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
         Self { process, address }
+    }
+    /// Runs the demo, which leaves its API up; what it prints goes to `demo.json` and `demo.err`. Waits until the API is ready.
+    pub(crate) fn demo(desk: &Desk) -> Self {
+        let address = free_address();
+        let file = |name: &str| File::create(desk.path().join(name)).expect("the test's folder is writable");
+        let mut command = desk.command(&["demo", "--dir", "fleet", "--output", "json", "--serve", "--listen", &address.to_string()]);
+        let process = command.stdout(file("demo.json")).stderr(file("demo.err")).spawn().expect("the binary starts");
+        let mut serving = Self { process, address };
+        wait_for("the demo's API is ready", Duration::from_secs(900), || {
+            let ended = serving.process.try_wait().expect("a child can be waited for");
+            assert!(ended.is_none(), "the demo ended: {ended:?}\n{}", desk.read("demo.err"));
+            serving.ask("GET", "/readyz", "", "").status == 200
+        });
+        serving
+    }
+    /// Tells it to stop, and gives its exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        let told = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().expect("kill runs");
+        assert!(told.success(), "{told:?}");
+        self.process.wait().expect("a child can be waited for").code().unwrap_or(-1)
     }
     /// Its base address.
     pub(crate) fn url(&self) -> String {

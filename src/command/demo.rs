@@ -15,21 +15,24 @@ mod stage;
 mod summary;
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use bellwether_executor::fleet::{Fleet, FleetSpec};
 use bellwether_model::time::{Span, TimeRange};
 use bellwether_sql::{Session, SessionOptions};
+use tokio::net::TcpListener;
 
 use super::{serve, sql_failure};
 use crate::cli::{DemoArgs, Output, ServeArgs};
 use crate::clock::now;
+use crate::config::Config;
 use crate::cycle::Cycle;
 use crate::failure::{Failure, Kind};
 use crate::report::data::{NextCommand, ReportData};
 use crate::report::gather::{Scope, gather};
 use crate::report::{html, overview, text};
-use crate::{open, output};
+use crate::{auth, open, output};
 
 use day::Day;
 use folder::Folder;
@@ -47,6 +50,7 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
     let folder = Folder::fresh(&args.dir)?;
     let stage = Stage::open(&fleet).await?;
     let config = folder.write(&fleet, &stage)?;
+    let token = if args.serve { Some(ready_to_serve(&config, args.listen).await?) } else { None };
     let mut cycle = Cycle::open(config).await?;
 
     let day = Day::of(&fleet);
@@ -67,13 +71,21 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
         let terminal = text::Terminal { ansi: std::io::stdout().is_terminal(), width: WIDTH };
         format!("{}\n{}", text::render(&report, terminal), summary.closing(&folder))
     })?;
-    if args.serve {
-        stage.announce(&folder);
+    if let Some(token) = token {
         let config = cycle.config.clone();
+        stage.announce(&folder, args.listen, &token);
         drop(cycle);
-        serve::run(config, &ServeArgs::default()).await?;
+        serve::run(config, &ServeArgs { listen: Some(args.listen), role: None }).await?;
     }
     Ok(())
+}
+
+/// Makes sure, before anyone waits, that the API can be served afterwards. Gives a token for it.
+async fn ready_to_serve(config: &Config, address: SocketAddr) -> Result<String, Failure> {
+    let taken = |e: std::io::Error| Failure::user(format!("cannot listen on {address}: {e}")).hint("choose another address with --listen");
+    drop(TcpListener::bind(address).await.map_err(taken)?);
+    let roles = [auth::APPROVER.to_owned(), "operator".to_owned(), "viewer".to_owned()];
+    auth::issue(&config.serve.key_file, "demo", &roles, Span::from_hours(24), now()).map_err(|e| Failure::of(Kind::Config, &e))
 }
 
 /// The report on what the ledger has of this range.
@@ -86,8 +98,10 @@ async fn report(cycle: &Cycle, folder: &Folder, range: TimeRange) -> Result<Repo
 
 fn next_commands(folder: &Folder) -> Vec<NextCommand> {
     let config = folder.path("bellwether.yaml");
+    // As this program was called: a newcomer has no `bellwether` on the path yet.
+    let program = std::env::args().next().unwrap_or_else(|| "bellwether".into());
     let command = |words: &str, purpose: &str| NextCommand {
-        command: format!("bellwether -c {} {words}", config.display()),
+        command: format!("{program} -c {} {words}", config.display()),
         purpose: purpose.to_owned(),
     };
     vec![

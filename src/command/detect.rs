@@ -226,6 +226,6 @@ mod tests {
         assert_eq!((account.signals.len(), account.series), (1, 1));
         assert_eq!(account.skipped, BTreeMap::from([("no_series".to_owned(), 1), ("not_enough_history".to_owned(), 1)]));
         let text = text(&account);
-        assert!(text.contains("1 signals, 1 open") && text.contains("1 rules without any series"), "{text}");
+        assert!(text.contains("1 signals, 1 open") && text.contains("1 rule without any series"), "{text}");
     }
 }

@@ -41,10 +41,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Act(args) => act::run(load()?, args, output).await,
         Command::Approve(args) => approve::run(&load()?, args, output).await,
         Command::Audit(args) => audit::run(&load()?, args, output).await,
-        Command::Completions(args) => {
-            completions::run(&args);
-            Ok(())
-        }
+        Command::Completions(args) => completions::run(&args),
         Command::Demo(args) => demo::run(args, output).await,
         Command::Detect(args) => detect::run(&load()?, args, output).await,
         Command::Doctor(args) => doctor::run(&global.config, args, output).await,

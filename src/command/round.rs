@@ -161,12 +161,11 @@ fn end(account: &Account, open: &BTreeMap<IncidentId, Incident>, fail_on: Option
         return Err(Failure::new(Kind::Upstream, account.notify_errors.join("\n       "))
             .hint("the round is recorded; check `notify` in the configuration"));
     }
-    let found = fail_on.map_or(0, |line| open.values().filter(|i| reaches(line, i.severity)).count());
-    match found {
-        0 => Ok(()),
-        1 => Err(Failure::new(Kind::Findings, "1 incident is open")),
-        n => Err(Failure::new(Kind::Findings, format!("{n} incidents are open"))),
-    }
+    let Some(line) = fail_on else { return Ok(()) };
+    let found: Vec<&Incident> = open.values().filter(|i| reaches(line, i.severity)).collect();
+    let Some(worst) = found.iter().max_by(|a, b| a.severity.cmp(&b.severity).then(a.score.total_cmp(&b.score))) else { return Ok(()) };
+    let others = if found.len() == 1 { String::new() } else { format!(", and {} more", found.len() - 1) };
+    Err(Failure::new(Kind::Findings, format!("open: {} {}{others}", worst.incident_id, worst.title)))
 }
 
 /// Judges a recorded round again and says whether the conclusions are the same.

@@ -26,7 +26,7 @@ pub(super) fn card(data: &ReportData, card: &IncidentCard, rank: usize, unfolded
         .label
         .as_ref()
         .filter(|_| card.is_called_false())
-        .map(|l| format!("<span>{}</span>", badge("", &format!("called false by {}", l.actor))))
+        .map(|l| format!("<span>{}</span>", badge("", &words::said(l))))
         .unwrap_or_default();
     let body =
         [story(card), charts(card), evidence(card), recommended(card), past(card), card.attempts.iter().map(attempt).collect(), ids(card)]

@@ -18,7 +18,7 @@ pub(crate) mod html;
 pub(crate) mod overview;
 mod scale;
 pub(crate) mod text;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -205,7 +205,10 @@ impl Pen {
                 left(words::when(incident.opened_at)),
                 left(words::lasted(incident, data.as_of)),
                 left(answer),
-                left(&incident.title),
+                left(match &card.label {
+                    Some(label) if card.is_called_false() => format!("{} (not an incident, says {})", incident.title, label.actor),
+                    _ => incident.title.clone(),
+                }),
             ]
         };
         self.table(&["#", "severity", "score", "opened", "", "answer", "incident"], data.incidents.iter().enumerate().map(row).collect())
@@ -217,6 +220,9 @@ impl Pen {
         let mut say = |name: &str, text: String| out += &self.wrapped(&format!("   {name}"), indent, &text);
         for signal in card.signals.iter().take(2) {
             say("seen", signal.hint.clone());
+        }
+        if let Some(label) = &card.label {
+            say("said", words::said(label));
         }
         if let Some(change) = card.incident.preceding_changes.first() {
             say("before", change.clone());

@@ -3,6 +3,7 @@
 use bellwether_model::execution::ExecutionState;
 use bellwether_model::incident::Incident;
 use bellwether_model::inventory::Entity;
+use bellwether_model::label::{Label, LabelKind};
 use bellwether_model::outcome::Effect;
 use bellwether_model::signal::{Severity, Subject};
 use bellwether_model::time::{TimeRange, Timestamp};
@@ -147,12 +148,22 @@ pub(super) fn compact(n: i64) -> String {
 }
 
 /// A count with its noun: `1 pool`, `3 pools`, `2 entries`, `412 series`.
-pub(super) fn many(n: i64, noun: &str) -> String {
+pub(crate) fn many(n: i64, noun: &str) -> String {
     match noun.strip_suffix('y') {
         _ if n == 1 || noun.ends_with("series") => format!("{} {noun}", compact(n)),
         Some(stem) => format!("{} {stem}ies", compact(n)),
         None => format!("{} {noun}s", compact(n)),
     }
+}
+
+/// `not an incident, says ann: load test`.
+pub(super) fn said(label: &Label) -> String {
+    let what = match label.label {
+        LabelKind::Incident => "an incident",
+        LabelKind::NotAnIncident => "not an incident",
+    };
+    let why = label.comment.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
+    format!("{what}, says {}{why}", label.actor)
 }
 
 /// Money in whole dollars from a hundred on, with cents below.

@@ -50,13 +50,12 @@ impl Stage {
         )
     }
 
-    /// Says what stays up beside the API, and how to ask it.
-    pub(super) fn announce(&self, folder: &Folder) {
-        let config = folder.path("bellwether.yaml");
-        eprintln!("The fleet and the API stay up until Ctrl-C:");
+    /// Says what stays up beside the API, and how to ask both. The token is for this demo's API alone.
+    pub(super) fn announce(&self, folder: &Folder, api: SocketAddr, token: &str) {
+        eprintln!("The fleet and the API stay up until Ctrl-C; the fleet's clock stands still where the demo ended.");
         eprintln!("  Prometheus  {}", self.prometheus_url());
         eprintln!("  Kubernetes  kubectl --kubeconfig {} get inferenceservices -A", folder.path("kubeconfig.yaml").display());
-        eprintln!("  a token     bellwether -c {} token issue --subject me --role viewer", config.display());
+        eprintln!("  API         curl -H 'Authorization: Bearer {token}' http://{api}/signals");
     }
 }
 

@@ -75,7 +75,10 @@ async fn ask(client: &kube::Client, request: axum::http::request::Builder, body:
     let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let request = request.header("content-type", "application/json").body(bytes).map_err(|e| chain(&e))?;
     match tokio::time::timeout(PATIENCE, client.request::<Value>(request)).await {
-        Ok(answer) => answer.map_err(|e| chain(&e)),
+        Ok(answer) => answer.map_err(|e| match e {
+            kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+            other => chain(&other),
+        }),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }

@@ -21,6 +21,7 @@ use crate::command::{ingest, plan};
 use crate::config::ActMode;
 use crate::failure::Failure;
 use crate::open;
+use crate::report::words::many;
 
 /// Incidents told in full, and closed ones named, at most.
 const TOLD: usize = 10;
@@ -278,6 +279,10 @@ impl Account {
             );
         }
         match (self.incidents.is_empty(), self.open) {
+            (true, 0) if self.round.as_ref().is_some_and(|r| r.samples == 0) => {
+                let why = self.round.as_ref().map(|r| skipped(&r.skipped)).filter(|w| !w.is_empty());
+                let _ = writeln!(out, "\nnothing was judged, so nothing is known: {}", why.unwrap_or("no rule asked for anything".into()));
+            }
             (true, 0) => out.push_str("\nnothing deviates\n"),
             (true, 1) => out.push_str("\nnothing new; 1 incident is still open: `bellwether incidents --open`\n"),
             (true, n) => {
@@ -306,12 +311,12 @@ impl Account {
 /// Why something was not judged, in words: `24 series without new samples, 8 rules without any series`.
 pub fn skipped(reasons: &BTreeMap<String, i64>) -> String {
     let word = |(reason, n): (&String, &i64)| match reason.as_str() {
-        "no_series" => format!("{n} rules without any series"),
+        "no_series" => format!("{} without any series", many(*n, "rule")),
         "no_data" => format!("{n} series without new samples"),
         "not_enough_history" => format!("{n} series with too little history"),
         "not_numbers" => format!("{n} series whose new samples are no numbers"),
-        "no_quantiles" => format!("{n} columns without quantiles"),
-        "no_count" => format!("{n} columns without a count"),
+        "no_quantiles" => format!("{} without quantiles", many(*n, "column")),
+        "no_count" => format!("{} without a count", many(*n, "column")),
         other => format!("{n} {}", other.replace('_', " ")),
     };
     reasons.iter().map(word).collect::<Vec<_>>().join(", ")

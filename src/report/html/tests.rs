@@ -124,5 +124,5 @@ fn a_person_can_call_an_incident_false() {
     let mut data = fixture::fleet();
     data.incidents[0].label = Some(fixture::label(fixture::first_id().as_str(), bellwether_model::label::LabelKind::NotAnIncident));
     let (_, text) = read(&data);
-    assert!(text.contains("called false by ann") && text.contains("3 incidents, 1 still open."), "{text}");
+    assert!(text.contains("not an incident, says ann") && text.contains("3 incidents, 1 still open."), "{text}");
 }
