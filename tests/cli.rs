@@ -77,6 +77,16 @@ fn failures_are_json_where_json_was_asked_for() {
 }
 
 #[test]
+fn a_table_that_is_not_there_is_told_with_the_nearest_one() {
+    let desk = Desk::with("version: 1\n");
+    desk.run_args(&["sql", "SELECT * FROM incident_current"]).expect(1).says(&[
+        "incident_current",
+        "did you mean incidents_current?",
+        "SHOW TABLES",
+    ]);
+}
+
+#[test]
 fn sql_that_writes_is_refused() {
     let desk = Desk::with("version: 1\n");
     for query in [

@@ -70,7 +70,7 @@ pub struct OrchestrateAnswer {
 /// Plans for an incident, tries the plan out on the cluster, and asks governance.
 ///
 /// Asking again for the same changes nothing. Answers 403 when governance forbids the plan, 409 when something is being done for the
-/// incident already or the same plan has ended, and 422 when no plan can be made.
+/// incident already, the same plan has ended or the incident is over, and 422 when no plan can be made.
 #[utoipa::path(
     post, path = "/orchestrate", tag = "act",
     request_body = OrchestrateRequest,
@@ -155,7 +155,7 @@ async fn bind(
     Ok((plan, decision))
 }
 
-/// Refuses while something else is being done for the incident, and when this very plan has ended.
+/// Refuses while something else is being done for the incident, when this very plan has ended, and when the incident is over.
 async fn refuse_second(services: &Services, incident: &Incident, id: &ExecutionId) -> Result<(), Problem> {
     use ExecutionState::{Approved, AwaitingApproval, Executing, RollingBack, Verifying};
     if let Some(record) = services.journal.get(id).await?
@@ -172,6 +172,10 @@ async fn refuse_second(services: &Services, incident: &Incident, id: &ExecutionI
             && matches!(r.state, AwaitingApproval | Approved | Executing | Verifying | RollingBack)
     });
     match busy {
+        None if !incident.is_open() => {
+            let since = incident.closed_at.unwrap_or(incident.last_at);
+            Err(Problem::new(Kind::Conflict, format!("{} is over since {since}: there is nothing to mend", incident.incident_id)))
+        }
         None => Ok(()),
         Some(other) => {
             let detail = format!("execution {} for this incident is {}", other.execution_id, other.state);

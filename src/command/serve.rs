@@ -34,6 +34,9 @@ pub async fn run(config: Config, args: &ServeArgs) -> Result<(), Failure> {
         async move { thread.await.unwrap_or_else(|e| Err(Failure::new(Kind::Internal, format!("a task stopped unexpectedly: {e}")))) }
             .boxed()
     });
+    if config.schedule.is_empty() {
+        eprintln!("no schedule is configured: nothing is ingested or judged by itself (docs/configuration.md#schedule)");
+    }
     api::serve(&config, listen, runner).await
 }
 

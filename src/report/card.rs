@@ -54,7 +54,7 @@ fn story(card: &IncidentCard) -> String {
     );
     let recommended = match &card.recommendation {
         Some(r) => match r.candidates.first() {
-            Some(c) => Ok((esc(c.playbook_id.as_str()), format!("{} likely to help", words::share(c.score)))),
+            Some(c) => Ok((esc(c.playbook_id.as_str()), format!("score {:.2}", c.score))),
             None => Ok(("nothing fits".into(), "the reason is below".into())),
         },
         None => Err("no recommendation yet"),

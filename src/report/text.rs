@@ -229,9 +229,7 @@ impl Pen {
         }
         if let Some(r) = &card.recommendation {
             match r.candidates.first() {
-                Some(best) => {
-                    say("fits", format!("{}, {} likely to help: {}", best.playbook_id, words::share(best.score), best.justification))
-                }
+                Some(best) => say("fits", format!("{}, score {:.2}: {}", best.playbook_id, best.score, best.justification)),
                 None => say("fits", format!("nothing: {}", r.abstained.as_deref().unwrap_or("no playbook fits"))),
             }
         }

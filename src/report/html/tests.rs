@@ -19,7 +19,7 @@ fn the_page_tells_the_whole_story_and_asks_for_nothing() {
         "4 incidents, 2 still open (1 critical).",
         "p95 latency of ml/checkout-ranker is 612 ms, 3.4 × the expected 181 ms",
         "revision checkout-ranker-00041 → checkout-ranker-00042, canary 20 %",
-        "82 % likely to help",
+        "score 0.82",
         "9 past runs resemble this",
         "rollback_release needs approval for ranker",
         "latency_p95 720 ms is not &lt; 300ms",
