@@ -84,8 +84,9 @@ pub async fn run(args: DemoArgs, output: Output) -> Result<(), Failure> {
 async fn ready_to_serve(config: &Config, address: SocketAddr) -> Result<String, Failure> {
     let taken = |e: std::io::Error| Failure::user(format!("cannot listen on {address}: {e}")).hint("choose another address with --listen");
     drop(TcpListener::bind(address).await.map_err(taken)?);
-    let roles = [auth::APPROVER.to_owned(), "operator".to_owned(), "viewer".to_owned()];
-    auth::issue(&config.serve.key_file, "demo", &roles, Span::from_hours(24), now()).map_err(|e| Failure::of(Kind::Config, &e))
+    // It is printed, so it may only read.
+    auth::issue(&config.serve.key_file, "demo", &["viewer".to_owned()], Span::from_hours(24), now())
+        .map_err(|e| Failure::of(Kind::Config, &e))
 }
 
 /// The report on what the ledger has of this range.

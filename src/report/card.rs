@@ -187,10 +187,10 @@ fn recommended(card: &IncidentCard) -> String {
 fn recommendation(r: &Recommendation) -> String {
     let pick = match r.candidates.first() {
         Some(best) => format!(
-            r#"<div class="pick"><div class="head"><code>{}</code>{}<span class="small">{} likely to help</span></div><p>{}</p></div>"#,
+            r#"<div class="pick"><div class="head"><code>{}</code>{}<span class="small">score {:.2}</span></div><p>{}</p></div>"#,
             esc(best.playbook_id.as_str()),
             meter("", best.score),
-            words::share(best.score),
+            best.score,
             esc(&best.justification)
         ),
         None => format!(
@@ -198,8 +198,7 @@ fn recommendation(r: &Recommendation) -> String {
             esc(r.abstained.as_deref().unwrap_or("no playbook fits").trim_end_matches('.'))
         ),
     };
-    let other =
-        |c: &Candidate| format!("<code>{}</code> {}: {}", esc(c.playbook_id.as_str()), words::share(c.score), esc(&c.justification));
+    let other = |c: &Candidate| format!("<code>{}</code> score {:.2}: {}", esc(c.playbook_id.as_str()), c.score, esc(&c.justification));
     let others = r.candidates.iter().skip(1).map(other);
     let near = r.near_misses.iter().map(|c| format!("came nearest: {}", other(c)));
     let excluded = r.excluded.iter().map(|e| format!("<code>{}</code> does not apply: {}", esc(e.playbook_id.as_str()), esc(&e.reason)));
