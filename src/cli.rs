@@ -405,8 +405,10 @@ pub struct SqlArgs {
 /// `bellwether lineage`
 #[derive(Debug, Args)]
 pub struct LineageArgs {
-    /// Where to begin: `endpoint:namespace/name` or `dataset:namespace:name`.
-    pub entity: bellwether_model::inventory::Entity,
+    /// Where to begin: `endpoint:namespace/name`, `dataset:namespace:name` or `job:namespace:name`; the kind, and what comes before the
+    /// name, may be left out where only one is meant.
+    #[arg(value_name = "NAME")]
+    pub start: String,
     /// How many steps to follow.
     #[arg(long, default_value_t = 20)]
     pub depth: usize,

@@ -2,7 +2,7 @@
 //! the JSON of the API; it holds no algorithm.
 //!
 //! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`open`] (opening what is named there),
-//! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing),
+//! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing), [`query`] (help with SQL),
 //! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
 
 // A binary has no public interface: `pub` here means "for the other modules".
@@ -18,6 +18,7 @@ mod cycle;
 mod failure;
 mod open;
 mod output;
+mod query;
 mod report;
 
 use std::process::ExitCode;
@@ -53,7 +54,9 @@ fn end(failure: &Failure) -> ExitCode {
 
 /// Log lines go to stderr: warnings by default, more with `-v`, or as `RUST_LOG` says.
 fn log(cli: &Cli) {
-    let level = match cli.global.verbose {
+    // A process that goes on by itself says what it did; a command prints its answer.
+    let verbose = cli.global.verbose.max(u8::from(matches!(cli.command, cli::Command::Serve(_))));
+    let level = match verbose {
         0 => "warn",
         1 => "warn,bellwether=info,bellwether_pipelines=info,bellwether_executor=info,bellwether_lake=info",
         _ => "info,bellwether=debug,bellwether_pipelines=debug,bellwether_executor=debug,bellwether_lake=debug",

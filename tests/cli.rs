@@ -87,6 +87,26 @@ fn a_table_that_is_not_there_is_told_with_the_nearest_one() {
 }
 
 #[test]
+fn the_tables_are_listed_with_what_a_row_is() {
+    let desk = Desk::with("version: 1\n");
+    let shown: serde_json::Value =
+        serde_json::from_str(&desk.run_args(&["sql", "show tables;", "--output", "json"]).expect(0).out).expect("JSON");
+    let rows = shown.as_array().expect("rows");
+    let row = |name: &str| rows.iter().find(|r| r["table_name"] == name).map(|r| r["a_row_is"].as_str().expect("words").len());
+    assert!(row("incidents").is_some_and(|n| n > 10) && row("incidents_current").is_some_and(|n| n > 10), "{shown}");
+    assert!(rows.iter().all(|r| !r["table_name"].as_str().is_some_and(|n| n == "columns" || n == "df_settings")), "{shown}");
+}
+
+#[test]
+fn what_is_wrong_with_a_query_is_said_once() {
+    let desk = Desk::with("version: 1\n");
+    let ran = desk.run_args(&["sql", "SELEC 1"]).expect(1);
+    ran.says(&["Line: 1, Column: 1"]);
+    assert_eq!(ran.err.matches("SELEC").count(), 1, "{}", ran.err);
+    assert!(!ran.err.contains("ParserError"), "{}", ran.err);
+}
+
+#[test]
 fn sql_that_writes_is_refused() {
     let desk = Desk::with("version: 1\n");
     for query in [
@@ -113,7 +133,7 @@ fn a_wrong_name_in_sql_is_explained() {
 fn an_unknown_dataset_is_said_to_be_unknown() {
     let desk = Desk::with("version: 1\n");
     desk.run("lineage dataset:s3://x:y").expect(1).says(&["nothing is known of", "hint: "]);
-    desk.run("lineage model").expect(2);
+    desk.run("lineage model").expect(1).says(&["nothing is known of model", "no lineage yet"]);
 }
 
 #[test]

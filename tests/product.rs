@@ -2,10 +2,11 @@
 //!
 //! Modules in reading order: [`servers`], [`cluster`], [`bellwether`] and [`serving`] — what tests stand on; [`house`] — the
 //! arrows between crates; [`cli`] and [`bad_input`] — the command line and wrong input; [`first_minutes`] — a person with
-//! nothing but a Prometheus; [`scenario`] — the whole job; [`demo`] — the whole job with nothing but the binary.
+//! nothing but a Prometheus; [`bucket`] — the ledger on S3; [`scenario`] — the whole job; [`demo`] — the whole job with nothing but the binary.
 
 mod bad_input;
 mod bellwether;
+mod bucket;
 mod cli;
 mod cluster;
 mod demo;

@@ -203,7 +203,7 @@ fn justification(past: &[Past<'_>], similarity: f64, treated: &[&str], now: Time
 fn reason(best: Option<&Candidate>, applicable: usize, excluded: usize) -> String {
     match best {
         None if excluded > 0 => format!("none of the {excluded} playbooks applies"),
-        None => "there are no playbooks".to_owned(),
+        None => "there are no playbooks to choose from (docs/playbooks.md)".to_owned(),
         Some(best) if best.score > 0.0 || !best.evidence.is_empty() => {
             format!("the best of {applicable} playbooks, {}, scores {:.2}; {LEAST_SCORE:.2} is needed", best.playbook_id, best.score)
         }

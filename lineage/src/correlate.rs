@@ -40,7 +40,8 @@ impl Moment {
 /// Two signals belong together when their times, widened by `at.gap`, overlap and they are about the same entity; or when
 /// they began within `at.gap` of each other and one is about a node or pool that the other's endpoint runs on (labels say so,
 /// or the inventory); or when they began within six hours of each other and data flows from the dataset of one to the dataset
-/// or endpoint of the other. Sharing a pool alone joins nothing. A signal that belongs to several incidents merges them: the
+/// or endpoint of the other; unless a new version of that endpoint (revision, canary, model) went live within `at.gap` before, which
+/// is then the likelier cause. Sharing a pool alone joins nothing. A signal that belongs to several incidents merges them: the
 /// older takes the signals, the newer closes and its title and summary say where they went.
 ///
 /// An incident closes when all its signals are over. One that began and ended within the round gets one row, closed.
@@ -136,8 +137,7 @@ impl<'a> Scene<'a> {
             }
         }
         let group = |prior: &'a Incident| {
-            let mut traces: Vec<Trace> =
-                prior.signals.iter().filter_map(|id| self.known.get(id)).map(|s| Trace::of(s, self.inventory, self.at.now)).collect();
+            let mut traces: Vec<Trace> = prior.signals.iter().filter_map(|id| self.known.get(id)).map(|s| self.trace(s)).collect();
             if traces.len() < prior.signals.len() {
                 let ended_at = prior.closed_at.unwrap_or(prior.last_at);
                 traces.extend(prior.entities.iter().map(|e| Trace::of_entity(e.clone(), prior.opened_at, ended_at, self.inventory)));
@@ -156,9 +156,13 @@ impl<'a> Scene<'a> {
         stored.into_values().map(group).collect()
     }
 
+    fn trace(&self, signal: &Signal) -> Trace {
+        Trace::of(signal, self.inventory, self.at.now).after(self.changes, self.at.gap)
+    }
+
     /// Adds the signal to the groups it belongs to, which makes them one; or begins a new group.
     fn place(&self, signal: &'a Signal, groups: &mut Vec<Group<'a>>) {
-        let trace = Trace::of(signal, self.inventory, self.at.now);
+        let trace = self.trace(signal);
         let near = |g: &Group<'_>| g.merged_into.is_none() && signal.opened_at <= g.ended_at + self.at.gap;
         let fits = |g: &Group<'_>| near(g) && g.traces.iter().any(|t| t.joins(&trace, &self.reach, self.at.gap));
         let mut fitting: Vec<usize> = (0..groups.len()).filter(|i| fits(&groups[*i])).collect();

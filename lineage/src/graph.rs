@@ -163,6 +163,12 @@ impl Graph {
         self.vertices.iter().filter(named).collect()
     }
 
+    /// The vertices whose text ends with this one, after a `:` or a `/`: `iris` for `endpoint:ml/iris`.
+    pub fn ending(&self, text: &str) -> Vec<&Vertex> {
+        let ends = |v: &&Vertex| v.to_string().strip_suffix(text).is_some_and(|before| before.ends_with([':', '/']));
+        self.vertices.iter().filter(ends).collect()
+    }
+
     /// Every edge that was true at `as_of`, sorted.
     pub fn edges(&self, as_of: Timestamp) -> Vec<Edge> {
         let edge = |l: &Link| Edge { from: self.vertex(l.from), to: self.vertex(l.to), first: l.first, last: l.last, until: l.until };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::id::{EndpointId, NodeName, PoolName};
-use bellwether_model::inventory::{Entity, Inventory};
+use bellwether_model::inventory::{Change, Entity, Inventory};
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, Timestamp};
 
@@ -14,6 +14,9 @@ use crate::vertex::Vertex;
 /// How far apart in time a drift and the deviation of what is made from its data may begin: pipelines run by the hour, and a
 /// drift is only seen when the next run profiles the data.
 const LINEAGE_LAG: Span = Span::from_hours(6);
+
+/// Kinds of changes after which an endpoint runs something new.
+const RENEWS: [&str; 3] = ["revision", "canary", "model_uri"];
 
 /// A stretch of time in which something is wrong with one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) struct Trace {
     pub opened_at: Timestamp,
     /// When it ended, or now.
     pub ended_at: Timestamp,
+    /// Whether a new version of the thing went live shortly before: then that is the likelier cause than data upstream.
+    pub renewed: bool,
 }
 
 impl Trace {
@@ -55,7 +60,14 @@ impl Trace {
             Entity::Pool(name) => (None, Some(name.clone())),
             Entity::Dataset(_) | Entity::Other(..) => (None, None),
         };
-        Self { about, node, pool, opened_at, ended_at }
+        Self { about, node, pool, opened_at, ended_at, renewed: false }
+    }
+
+    /// The same trace, knowing whether one of these changes made the thing new within `gap` before the trouble began.
+    pub(crate) fn after(self, changes: &[Change], gap: Span) -> Self {
+        let before = |c: &Change| c.at <= self.opened_at && self.opened_at.since(c.at) <= gap;
+        let renewed = changes.iter().any(|c| c.entity == self.about && RENEWS.contains(&c.kind.as_str()) && before(c));
+        Self { renewed, ..self }
     }
 
     /// Whether the two are one trouble. Symmetric.
@@ -76,6 +88,7 @@ impl Trace {
     fn lag_to(&self, effect: &Self, reach: &Reach, gap: Span) -> Option<Span> {
         let same_pool = self.pool.is_some() && self.pool == effect.pool;
         let related = match (&self.about, &effect.about) {
+            (Entity::Dataset(_), _) if effect.renewed => false,
             (Entity::Dataset(_), _) => return reach.contains(&self.about, &effect.about).then_some(LINEAGE_LAG),
             (Entity::Node(node), Entity::Endpoint(_) | Entity::Other(..)) => effect.node.as_ref().map_or(same_pool, |on| on == node),
             (Entity::Node(_), Entity::Pool(_)) => same_pool,

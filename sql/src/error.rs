@@ -9,8 +9,8 @@ use datafusion::error::DataFusionError;
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
     /// The SQL is wrong: syntax, a table, column or function that is not there, types that do not fit.
-    #[error("the query is wrong: {}", .0.strip_backtrace())]
-    Query(#[source] Box<DataFusionError>),
+    #[error("the query is wrong: {}", words(.0))]
+    Query(Box<DataFusionError>),
     /// The SQL would change something. The ledger is read-only for queries.
     #[error("queries are read-only: {what}")]
     ReadOnly {
@@ -41,6 +41,16 @@ pub enum SqlError {
     /// A bug of this program; please report it.
     #[error("a query of this program is wrong ({0}); please report this")]
     Bug(String, #[source] Box<DataFusionError>),
+}
+
+/// What is wrong with a query, said once and without the names of our library's layers.
+fn words(error: &DataFusionError) -> String {
+    let root = error.find_root();
+    if let DataFusionError::SQL(parser, _) = root {
+        return parser.to_string().trim_start_matches("sql parser error: ").to_owned();
+    }
+    let text = root.strip_backtrace();
+    ["Error during planning: ", "Schema error: ", "Execution error: "].iter().find_map(|p| text.strip_prefix(p)).unwrap_or(&text).to_owned()
 }
 
 impl SqlError {

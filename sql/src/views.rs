@@ -44,6 +44,13 @@ pub fn all(as_of: Option<Timestamp>, doubled: &[i32]) -> Vec<View> {
     counted.chain(current).chain(story()).collect()
 }
 
+/// The SELECT that `SHOW TABLES` stands for: what can be asked, and what a row of it is.
+pub fn list(views: &[View]) -> String {
+    let text = |t: &str| format!("'{}'", t.replace('\'', "''"));
+    let rows: Vec<String> = views.iter().map(|v| format!("({}, {})", text(&v.name), text(&v.doc))).collect();
+    format!("SELECT column1 AS table_name, column2 AS a_row_is FROM (VALUES {}) ORDER BY table_name", rows.join(", "))
+}
+
 /// The days whose files of samples overlap in series and time.
 pub fn doubled_days(files: &[Arc<DataFile>]) -> Vec<i32> {
     let mut days: BTreeMap<i32, Vec<&DataFile>> = BTreeMap::new();

@@ -6,6 +6,7 @@ use axum::extract::State;
 use bellwether_detectors::analyze::{Analysis, analyze};
 use bellwether_detectors::judging::Judging;
 use bellwether_detectors::rule::Rule;
+use bellwether_governance::yaml::nearest;
 use bellwether_model::id::RuleName;
 use bellwether_model::series::{Labels, Series, Window};
 use bellwether_model::signal::{Direction, Method};
@@ -134,6 +135,8 @@ struct Question {
     judged_by: Vec<Rule>,
     /// The configured rule, which says what becomes of labels.
     metric: Option<MetricRule>,
+    /// The configured rule with nearly the name that was asked for, where none has it.
+    near: Option<String>,
 }
 
 fn question(request: &AnalyzeRequest, known: &[MetricRule]) -> Result<Question, Problem> {
@@ -157,7 +160,8 @@ fn question(request: &AnalyzeRequest, known: &[MetricRule]) -> Result<Question, 
     }
     let step = metric.map_or_else(|| Span::from_secs(lookback.secs() / POINTS).max(LEAST_STEP), |m| m.step);
     let judged_by = if judged_by.is_empty() { vec![ad_hoc(request.method, lookback, step, metric)?] } else { judged_by };
-    Ok(Question { expr, lookback, step, judged_by, metric: metric.cloned() })
+    let near = if metric.is_none() { nearest(query, known.iter().map(|m| m.name.as_str())).map(str::to_owned) } else { None };
+    Ok(Question { expr, lookback, step, judged_by, metric: metric.cloned(), near })
 }
 
 /// The rule for a query that no configured rule judges: the defaults, with a baseline that fits in the span.
@@ -210,11 +214,12 @@ fn judge(question: &Question, answer: RangeAnswer, wanted: &Labels) -> AnalyzeAn
 /// The judgement of no series at all.
 fn nothing(question: &Question, wanted: &Labels) -> Judgement {
     let whose = if wanted.is_empty() { "" } else { " with these labels" };
+    let near = question.near.as_ref().map(|name| format!("; did you mean the rule {name}?")).unwrap_or_default();
     Judgement {
         labels: wanted.clone(),
         score: 0.0,
         method: question.judged_by.first().map_or(Method::Zscore, Rule::method_name),
-        hint: format!("the query gave no series{whose} in the last {}", question.lookback),
+        hint: format!("the query gave no series{whose} in the last {}{near}", question.lookback),
         verdict: Verdict::NoData,
         z: None,
         ewma: None,

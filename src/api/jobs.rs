@@ -94,7 +94,9 @@ struct Run<'a> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        self.meter.job(self.task.name(), self.result, self.began.elapsed(), (self.clock)());
+        let took = self.began.elapsed();
+        tracing::info!(job = self.task.name(), result = self.result, seconds = took.as_secs_f64(), "job ended");
+        self.meter.job(self.task.name(), self.result, took, (self.clock)());
         self.running.send_modify(|n| *n -= 1);
     }
 }

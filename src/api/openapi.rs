@@ -20,7 +20,7 @@ const BEARER: &str = "bearer";
 #[openapi(
     info(
         title = "Bellwether",
-        description = "One ledger of everything an ML fleet does: what deviates, what to do about it, what was done under governance, and what came of it. Every path but health asks for a bearer token (JWT: EdDSA, ES256 or RS256, with issuer, audience `bellwether` and roles). Errors are application/problem+json (RFC 9457)."
+        description = "One ledger of everything an ML fleet does: what deviates, what to do about it, what was done under governance, and what came of it. Every path but health and this description asks for a bearer token (JWT: EdDSA, ES256 or RS256, with issuer, audience `bellwether` and roles). Errors are application/problem+json (RFC 9457)."
     ),
     paths(
         analyze::ask, signals::list, incidents::list, incidents::show, recommend::recommend, recommend::why, orchestrate::orchestrate, approve::approve,

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::failure::chain;
+use crate::query;
 
 /// The kinds of problems. Each has one address, one title and one status, whatever the detail says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +193,7 @@ impl From<SqlError> for Problem {
             e if e.is_users() => Kind::BadQuery,
             _ => Kind::Internal,
         };
-        Self::of(kind, &error)
+        Self { hint: query::hint(&error), ..Self::of(kind, &error) }
     }
 }
 

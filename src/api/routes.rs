@@ -45,7 +45,7 @@ pub fn routes() -> Vec<Route> {
         doing("/api/v1/lineage", OPERATE, post(lineage::event)),
         doing("/api/v1/lineage/batch", OPERATE, post(lineage::batch)),
         asking("/api/v1/sql", post(sql::query)),
-        reading("/openapi.json", get(openapi::show)),
+        open("/openapi.json", Access::Everyone, get(openapi::show)),
         open("/metrics", Access::EveryoneHere, get(metrics::show)),
         open("/livez", Access::Everyone, get(health::live)),
         open("/readyz", Access::Everyone, get(health::ready)),

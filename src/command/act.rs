@@ -23,6 +23,9 @@ const LONGEST: Span = Span::from_secs(30);
 /// The shortest wait between two looks.
 const SHORTEST: Span = Span::from_micros(200_000);
 
+/// A longer wait is told of.
+const PATIENCE: Span = Span::from_secs(1);
+
 /// What was done.
 #[derive(Debug, Serialize)]
 struct Account {
@@ -66,6 +69,7 @@ pub async fn run(config: Config, args: ActArgs, output: Output) -> Result<(), Fa
     let mut account = Account { act_mode: cycle.config.act.mode, executions: Vec::new(), outcomes: Vec::new(), next_at: None };
     let mut told: BTreeMap<ExecutionId, ExecutionState> = mine.iter().map(|r| (r.execution_id.clone(), r.state)).collect();
     let mut held: BTreeMap<ExecutionId, String>;
+    let mut waits_until = None;
     loop {
         let now = clock::now();
         let (acted, outcomes) = cycle.act_on(only.as_ref(), now).await?;
@@ -80,6 +84,9 @@ pub async fn run(config: Config, args: ActArgs, output: Output) -> Result<(), Fa
             .any(|(_, s)| matches!(s, ExecutionState::Executing | ExecutionState::Verifying | ExecutionState::RollingBack));
         let Some(next) = acted.next_at.filter(|_| under_way && !args.no_wait) else { break };
         let wait = next.since(clock::now()).max(SHORTEST).min(LONGEST);
+        if output == Output::Table && waits_until.replace(next) != Some(next) && wait > PATIENCE {
+            eprintln!("waiting until {next}, when the change is looked at again; Ctrl-C is safe, and `bellwether act` goes on");
+        }
         tokio::time::sleep(wait.to_std()).await;
     }
     for record in mine {

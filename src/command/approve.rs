@@ -27,6 +27,10 @@ pub async fn run(config: &Config, args: ApproveArgs, output: Output) -> Result<(
             f
         }
     })?;
+    if plan_id != args.plan {
+        return Err(Failure::user(format!("{:?} is only the beginning of {plan_id}, and an approval names its plan whole", args.plan))
+            .hint(format!("read it with `bellwether plan {plan_id}` first, then approve {plan_id}")));
+    }
     let record = records
         .iter()
         .find(|r| r.plan.plan_id.as_str() == plan_id)

@@ -23,15 +23,14 @@ pub mod signals;
 pub mod sql;
 pub mod token;
 
-use bellwether_governance::yaml::nearest;
-use bellwether_lake::{Lake, tables};
+use bellwether_lake::Lake;
 use bellwether_model::time::Timestamp;
 use bellwether_sql::{Session, SessionOptions, SqlError};
 
 use crate::cli::{Cli, Command};
 use crate::clock::now;
 use crate::failure::{Failure, Kind};
-use crate::{config, open};
+use crate::{config, open, query};
 
 /// Runs a command.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
@@ -83,20 +82,5 @@ async fn session(lake: &Lake, as_of: Option<Timestamp>) -> Result<Session, Failu
 /// A query's error in words.
 fn sql_failure(error: &SqlError) -> Failure {
     let kind = if error.is_users() { Kind::User } else { Kind::Internal };
-    let failure = Failure::of(kind, error);
-    match missing_table(&failure.message).map(tables_like) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-/// The table that a query names and the ledger does not have.
-fn missing_table(message: &str) -> Option<&str> {
-    message.split_once("table 'bellwether.public.")?.1.split_once("' not found").map(|(name, _)| name)
-}
-
-fn tables_like(name: &str) -> String {
-    let known: Vec<String> = tables::ALL.iter().flat_map(|def| [def.name.to_owned(), format!("{}_current", def.name)]).collect();
-    let near = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-    format!("{near}docs/sql.md describes every table; `bellwether sql \"SHOW TABLES\"` lists them")
+    Failure { hint: query::hint(error), ..Failure::of(kind, error) }
 }

@@ -35,13 +35,7 @@ pub async fn run(config: &Config, args: PlanArgs, output: Output) -> Result<(), 
     let lake = open::lake(config).await?;
     let session = session(&lake, None).await?;
     let found = match (&args.id, &args.playbook) {
-        (None, _) => {
-            let cards = open_cards(&session).await?;
-            if cards.is_empty() {
-                return output::print(output, &Vec::<Shown>::new(), || "no incident is open, so there is no plan".to_owned());
-            }
-            cards.into_iter().filter_map(newest).collect()
-        }
+        (None, _) => under_way(config, open_cards(&session).await?.into_iter().filter_map(newest).collect()).await?,
         (Some(id), None) => vec![of_id(&session, id).await?],
         (Some(id), Some(playbook)) => vec![bind(config, &lake, &session, id, playbook).await?],
     };
@@ -54,10 +48,20 @@ pub async fn run(config: &Config, args: PlanArgs, output: Output) -> Result<(), 
     }
     output::print(output, &shown, || {
         if shown.is_empty() {
-            return "no open incident has a plan; `bellwether recommend` says what is recommended, and why not".to_owned();
+            return "no open incident has a plan, and none waits; `bellwether recommend` says what is recommended, and why not".to_owned();
         }
         shown.iter().map(text).collect::<Vec<_>>().join("\n\n")
     })
+}
+
+/// These plans, and those that are not done though their incident is over: they wait for a person, or are being carried out.
+async fn under_way(config: &Config, mut plans: Vec<(Plan, Option<Decision>)>) -> Result<Vec<(Plan, Option<Decision>)>, Failure> {
+    if config.journal.path.exists() {
+        let open = open::journal(config).await?.open_executions().await.map_err(|e| open::upstream(&e))?;
+        let missing: Vec<Record> = open.into_iter().filter(|r| plans.iter().all(|(p, _)| p.plan_id != r.plan.plan_id)).collect();
+        plans.extend(missing.into_iter().map(|r| (r.plan, Some(r.decision))));
+    }
+    Ok(plans)
 }
 
 fn newest(card: IncidentCard) -> Option<(Plan, Option<Decision>)> {

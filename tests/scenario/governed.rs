@@ -35,8 +35,11 @@ fn a_plan_beyond_the_limit_waits_for_an_approval_that_only_an_org_admin_can_give
     desk.run_args(&["approve", &plan, "--token-file", "forged.jwt"]).expect(1).says(&["not valid"]);
     assert!(world.effects().is_empty());
 
+    let listed = desk.run("plan").expect(0).out;
+    assert!(listed.contains(&format!("bellwether approve {plan}")), "what waits is listed with the next command: {listed}");
+    desk.run_args(&["approve", &plan[..12], "--token-file", "admin.jwt"]).expect(1).says(&["names its plan whole", &plan]);
     desk.run_args(&["approve", &plan, "--token-file", "admin.jwt", "--comment", "for the sale"]).expect(0);
-    desk.run_args(&["act", "--plan", &plan]).expect(0);
+    desk.run_args(&["act", "--plan", &plan]).expect(0).says(&["waiting until"]);
     assert_eq!(world.replicas(), (2, 12));
     let approvals = desk.sql("SELECT approver, role, approved FROM approvals");
     assert_eq!(serde_json::Value::from(approvals), serde_json::json!([{"approver": "ann", "role": "org-admin", "approved": true}]));

@@ -159,7 +159,10 @@ fn it_abstains_and_says_why() {
     let exclusion = Exclusion { playbook_id: PlaybookId::new("fits"), reason: "max_replicas < 20 does not hold".into() };
     let shut = rank(&incident(), &[], &[playbook("fits", &["latency_p95"])], std::slice::from_ref(&exclusion), &at(), 3);
     assert_eq!((shut.abstained.as_deref(), &shut.excluded[0]), (Some("none of the 1 playbooks applies"), &exclusion));
-    assert_eq!(rank(&incident(), &[], &[], &[], &at(), 3).abstained.as_deref(), Some("there are no playbooks"));
+    assert_eq!(
+        rank(&incident(), &[], &[], &[], &at(), 3).abstained.as_deref(),
+        Some("there are no playbooks to choose from (docs/playbooks.md)")
+    );
 }
 
 #[test]

@@ -215,6 +215,30 @@ fn what_causes_trouble_joins_it_and_is_the_root() {
 }
 
 #[test]
+fn an_endpoint_that_runs_something_new_has_trouble_of_its_own() {
+    let inventory = fleet();
+    let drifted = run(&[], &[drift("s3://raw:orders", "amount", 0)], &[], 10);
+    let slow = on(IRIS, "latency_p95", 2.0, 60);
+    let incidents = |kind: &str, entity: &str, at: i64| {
+        let change =
+            Change { at: min(at), kind: kind.into(), entity: entity.parse().unwrap(), summary: "new".into(), recorded_at: min(at) };
+        let open = [drift("s3://raw:orders", "amount", 0)];
+        correlate(&lineage(&inventory), &inventory, &[change], &drifted, std::slice::from_ref(&slow), &open, &moment(65))
+    };
+    let alone = incidents("canary", "endpoint:ml/iris", 45);
+    assert_eq!((alone.len(), alone[0].state, alone[0].signals.as_slice()), (1, IncidentState::Opened, [slow.signal_id.clone()].as_slice()));
+    for (kind, entity, at) in [
+        ("replicas", "endpoint:ml/iris", 45),
+        ("canary", "endpoint:ml/rose", 45),
+        ("canary", "endpoint:ml/iris", 61),
+        ("canary", "endpoint:ml/iris", 20),
+    ] {
+        let joined = incidents(kind, entity, at);
+        assert_eq!((joined.len(), joined[0].incident_id.clone()), (1, drifted[0].incident_id.clone()), "{kind} of {entity} at {at}");
+    }
+}
+
+#[test]
 fn drift_of_raw_data_reaches_the_endpoint_through_two_jobs() {
     let signals = [on(IRIS, "error_ratio", 9.0, 0), drift("s3://features:orders", "amount", 40), drift("s3://raw:orders", "amount", 60)];
     let rows = run(&[], &signals, &[], 120);

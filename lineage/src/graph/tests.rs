@@ -90,6 +90,9 @@ fn walks_from_raw_data_to_the_live_endpoint_and_back() {
     assert_eq!(graph.find("ml/iris"), [&vertex("endpoint:ml/iris")]);
     assert_eq!(graph.find("dataset:s3://raw:orders"), [&raw]);
     assert!(graph.find("orders").is_empty());
+    assert_eq!(graph.ending("iris"), [&vertex("endpoint:ml/iris")]);
+    assert_eq!(graph.ending("orders"), [&vertex("dataset:s3://features:orders"), &raw]);
+    assert!(graph.ending("rders").is_empty());
 }
 
 #[test]

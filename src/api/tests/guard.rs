@@ -29,7 +29,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/lineage", "operator org-admin"),
     ("POST", "/api/v1/lineage/batch", "operator org-admin"),
     ("POST", "/api/v1/sql", "viewer operator admin org-admin"),
-    ("GET", "/openapi.json", "viewer operator admin org-admin"),
+    ("GET", "/openapi.json", "anyone"),
     ("GET", "/metrics", "anyone"),
     ("GET", "/livez", "anyone"),
     ("GET", "/readyz", "anyone"),
