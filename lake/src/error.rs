@@ -144,8 +144,8 @@ impl LakeError {
             Self::NoVersion { .. } => Some("older versions are kept for 7 days after compaction"),
             Self::Busy { .. } => Some("repeat later, or let fewer processes write"),
             Self::Collision { .. } => Some("give one of the two series another label"),
+            Self::Store { .. } => Some("check `lake` in the configuration: address, bucket and options; `bellwether doctor` tries them"),
             Self::HalfStored { .. }
-            | Self::Store { .. }
             | Self::Rows { .. }
             | Self::NotFinite { .. }
             | Self::Foreign { .. }

@@ -10,7 +10,7 @@ use bellwether_model::time::{Span, Timestamp};
 
 use crate::describe;
 use crate::graph::Graph;
-use crate::relation::{Reach, Trace, about};
+use crate::relation::{Reach, Tie, Trace, about};
 use crate::root;
 
 /// When and in which round signals are correlated.
@@ -41,7 +41,8 @@ impl Moment {
 /// they began within `at.gap` of each other and one is about a node or pool that the other's endpoint runs on (labels say so,
 /// or the inventory); or when they began within six hours of each other and data flows from the dataset of one to the dataset
 /// or endpoint of the other; unless a new version of that endpoint (revision, canary, model) went live within `at.gap` before, which
-/// is then the likelier cause. Sharing a pool alone joins nothing. A signal that belongs to several incidents merges them: the
+/// is then the likelier cause. Sharing a pool alone joins nothing. The strongest of these ties decides: the same entity, then what
+/// something runs on, then data; so a node or pool and a dataset are never causes of one incident. A signal that belongs to several incidents merges them: the
 /// older takes the signals, the newer closes and its title and summary say where they went.
 ///
 /// An incident closes when all its signals are over. One that began and ended within the round gets one row, closed.
@@ -122,6 +123,14 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// The strongest tie of this trace to any of the group's. A group that has a cause takes no cause of another kind, nor what only such
+    /// a cause would explain: a sick node and drifted data are two troubles, also where one endpoint suffers from both.
+    fn tie(&self, trace: &Trace, reach: &Reach, gap: Span) -> Option<Tie> {
+        let tie = self.traces.iter().filter_map(|t| t.tie(trace, reach, gap)).max()?;
+        let other = self.traces.iter().filter_map(Trace::cause).any(|cause| cause != tie);
+        (tie == Tie::Same || !other).then_some(tie)
+    }
+
     fn was_closed(&self) -> bool {
         self.prior.is_some_and(|p| !p.is_open())
     }
@@ -164,8 +173,11 @@ impl<'a> Scene<'a> {
     fn place(&self, signal: &'a Signal, groups: &mut Vec<Group<'a>>) {
         let trace = self.trace(signal);
         let near = |g: &Group<'_>| g.merged_into.is_none() && signal.opened_at <= g.ended_at + self.at.gap;
-        let fits = |g: &Group<'_>| near(g) && g.traces.iter().any(|t| t.joins(&trace, &self.reach, self.at.gap));
-        let mut fitting: Vec<usize> = (0..groups.len()).filter(|i| fits(&groups[*i])).collect();
+        let tie = |g: &Group<'_>| near(g).then(|| g.tie(&trace, &self.reach, self.at.gap)).flatten();
+        // One that is going on is likelier than one that is over; then the strongest tie decides.
+        let fit = |i: usize| tie(&groups[i]).map(|tie| (!groups[i].was_closed(), tie));
+        let best = (0..groups.len()).filter_map(fit).max();
+        let mut fitting: Vec<usize> = (0..groups.len()).filter(|i| best.is_some() && fit(*i) == best).collect();
         // The stored and the older come first: they keep their id.
         fitting.sort_by(|a, b| {
             let key = |i: &usize| (groups[*i].was_closed(), groups[*i].prior.is_none(), groups[*i].opened_at, groups[*i].id.clone());

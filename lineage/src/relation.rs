@@ -70,33 +70,55 @@ impl Trace {
         Self { renewed, ..self }
     }
 
-    /// Whether the two are one trouble. Symmetric.
-    pub(crate) fn joins(&self, other: &Self, reach: &Reach, gap: Span) -> bool {
+    /// What makes the two one trouble, the strongest there is; none when they are not. Symmetric.
+    pub(crate) fn tie(&self, other: &Self, reach: &Reach, gap: Span) -> Option<Tie> {
         if self.opened_at > other.ended_at + gap || other.opened_at > self.ended_at + gap {
-            return false;
+            return None;
         }
         if self.about == other.about {
-            return true;
+            return Some(Tie::Same);
         }
         let apart = self.opened_at.since(other.opened_at).max(other.opened_at.since(self.opened_at));
-        [(self, other), (other, self)].into_iter().any(|(cause, effect)| cause.lag_to(effect, reach, gap).is_some_and(|lag| apart <= lag))
+        let causes = |cause: &Self, effect: &Self| {
+            cause.causes(effect, reach).filter(|tie| apart <= if *tie == Tie::Data { LINEAGE_LAG } else { gap })
+        };
+        causes(self, other).max(causes(other, self))
     }
 
-    /// How far apart the two may begin when this one is the cause; none when it cannot be.
+    /// How trouble of this one can be the cause of the other's; none when it cannot be.
     ///
     /// That two endpoints share a pool says nothing: the pool or one of its nodes has to signal itself.
-    fn lag_to(&self, effect: &Self, reach: &Reach, gap: Span) -> Option<Span> {
+    fn causes(&self, effect: &Self, reach: &Reach) -> Option<Tie> {
         let same_pool = self.pool.is_some() && self.pool == effect.pool;
-        let related = match (&self.about, &effect.about) {
-            (Entity::Dataset(_), _) if effect.renewed => false,
-            (Entity::Dataset(_), _) => return reach.contains(&self.about, &effect.about).then_some(LINEAGE_LAG),
+        let hosts = match (&self.about, &effect.about) {
+            (Entity::Dataset(_), _) => return (!effect.renewed && reach.contains(&self.about, &effect.about)).then_some(Tie::Data),
             (Entity::Node(node), Entity::Endpoint(_) | Entity::Other(..)) => effect.node.as_ref().map_or(same_pool, |on| on == node),
             (Entity::Node(_), Entity::Pool(_)) => same_pool,
             (Entity::Pool(_), Entity::Endpoint(_) | Entity::Other(..)) => same_pool,
             _ => false,
         };
-        related.then_some(gap)
+        hosts.then_some(Tie::Host)
     }
+
+    /// What kind of cause trouble with this thing can be for others.
+    pub(crate) fn cause(&self) -> Option<Tie> {
+        match self.about {
+            Entity::Dataset(_) => Some(Tie::Data),
+            Entity::Node(_) | Entity::Pool(_) => Some(Tie::Host),
+            Entity::Endpoint(_) | Entity::Other(..) => None,
+        }
+    }
+}
+
+/// What makes two traces one trouble, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tie {
+    /// Data flows from one to the other.
+    Data,
+    /// One runs on the other.
+    Host,
+    /// Both are about the same thing.
+    Same,
 }
 
 /// What a signal is about: the most specific thing that its labels name, or its dataset. A service without a namespace is

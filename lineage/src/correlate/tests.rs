@@ -239,6 +239,32 @@ fn an_endpoint_that_runs_something_new_has_trouble_of_its_own() {
 }
 
 #[test]
+fn a_sick_node_and_drifted_data_are_two_troubles_of_one_endpoint() {
+    let drifted = drift("s3://raw:orders", "amount", 0);
+    let sick = on("node=a-1", "gpu_xid_errors", 5.0, 120);
+    let slow = on(&format!("{IRIS},node=a-1"), "latency_p95", 3.0, 115);
+    let signals_of = |rows: &[Incident]| -> BTreeMap<String, usize> {
+        rows.iter()
+            .filter(|r| r.is_open())
+            .map(|r| (r.root.as_ref().map(ToString::to_string).unwrap_or_default(), r.signals.len()))
+            .collect()
+    };
+    // The endpoint's own signal comes last: the node began minutes before it, the drift hours before.
+    let late = on(&format!("{IRIS},node=a-1"), "latency_p95", 3.0, 125);
+    let all = run(&[], &[drifted.clone(), sick.clone(), late], &[], 130);
+    assert_eq!(signals_of(&all), BTreeMap::from([("dataset:s3://raw:orders".into(), 1), ("node:a-1".into(), 2)]));
+    // It comes first and is put down to the data: the node is an incident of its own all the same.
+    let all = run(&[], &[drifted.clone(), slow.clone(), sick.clone()], &[], 130);
+    assert_eq!(signals_of(&all), BTreeMap::from([("dataset:s3://raw:orders".into(), 2), ("node:a-1".into(), 1)]));
+    // The same in three rounds.
+    let first = run(&[], std::slice::from_ref(&drifted), &[], 10);
+    let second = run(&first, std::slice::from_ref(&slow), std::slice::from_ref(&drifted), 118);
+    assert_eq!((second.len(), second[0].signals.len()), (1, 2));
+    let third = run(&second, std::slice::from_ref(&sick), &[drifted, slow], 125);
+    assert_eq!(signals_of(&third), BTreeMap::from([("node:a-1".into(), 1)]));
+}
+
+#[test]
 fn drift_of_raw_data_reaches_the_endpoint_through_two_jobs() {
     let signals = [on(IRIS, "error_ratio", 9.0, 0), drift("s3://features:orders", "amount", 40), drift("s3://raw:orders", "amount", 60)];
     let rows = run(&[], &signals, &[], 120);
