@@ -73,14 +73,18 @@ pub fn read(folder: &Path) -> Result<Vec<LabelledSeries>, FolderError> {
         let text = text(path)?;
         let read = match &windows {
             Some(windows) => layout::nab(&name, &text, windows.get(&name).map_or(&[], Vec::as_slice)),
-            None if text.lines().next().is_some_and(|header| header.split(',').count() < 3) => {
-                return Err(FolderError::Unlabelled(path.clone()));
-            }
+            None if !names_a_label(&text) => return Err(FolderError::Unlabelled(path.clone())),
             None => layout::microsoft(&name, &text),
         };
         read.map_err(|row| FolderError::Row { folder: data.clone(), row })
     };
     paths.iter().map(one).collect()
+}
+
+/// Whether the third column of a CSV is called `Label`.
+fn names_a_label(csv: &str) -> bool {
+    let third = csv.lines().next().and_then(|header| header.split(',').nth(2));
+    third.is_some_and(|name| name.trim().trim_matches('"').eq_ignore_ascii_case("label"))
 }
 
 /// What NAB's file of labels says; `None` where there is no such file.
@@ -148,6 +152,7 @@ mod tests {
         says(Path::new("/nowhere/at/all"), "/nowhere/at/all cannot be read");
         says(&folder("empty", &[("notes.txt", "")]), "has no *.csv in it");
         says(&folder("unlabelled", &[("data/x.csv", "timestamp,value\n2018-07-03,1\n")]), "x.csv:1: no column Label");
+        says(&folder("other", &[("data/x.csv", "time,in,out\n2018-07-03,1,7\n")]), "x.csv:1: no column Label");
         says(&folder("row", &[("data/a/x.csv", &CSV.replace("2,1", "two,1"))]), "data/a/x.csv:3: \"two\" is not a number");
         let nab = folder("windows", &[("data/x.csv", "timestamp,value\n"), (WINDOWS, "{\n\"x.csv\": 1}")]);
         says(&nab, "combined_windows.json:2: ");
