@@ -227,9 +227,9 @@ pub struct DriftArgs {
 
 /// `bellwether backtest`
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("labels").required(true).args(["dir", "feedback"])))]
 pub struct BacktestArgs {
     /// A folder of labelled series, in NAB's layout or Microsoft's (any *.csv with TimeStamp,Value,Label).
-    #[arg(required_unless_present = "feedback", conflicts_with = "feedback")]
     pub dir: Option<PathBuf>,
     /// Take the series of the ledger, and what `bellwether label` was told of their signals.
     #[arg(long)]
