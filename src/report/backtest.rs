@@ -137,8 +137,7 @@ pub(crate) fn page(
     out
 }
 
-const PAGE: &str =
-    ".key { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); } .key svg { vertical-align: -1px; }";
+const PAGE: &str = "main, .top { max-width: 1240px; } .key { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); } .key svg { vertical-align: -1px; }";
 
 #[cfg(test)]
 mod tests {
