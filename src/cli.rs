@@ -73,6 +73,8 @@ pub enum Command {
     Detect(DetectArgs),
     /// Compare two files column by column: which columns drifted, by how much, and how sure that is.
     Drift(DriftArgs),
+    /// Say how good a detector is on labelled series: what it finds, what it invents, how soon.
+    Backtest(BacktestArgs),
     /// List signals: deviations of single series and columns.
     Signals(SignalsArgs),
     /// List incidents, or show one with all that is known of it.
@@ -190,7 +192,7 @@ pub struct DetectArgs {
     #[arg(long = "metric", value_name = "NAME")]
     pub metrics: Vec<String>,
     /// Judge by these methods with their defaults instead of the configured rules; may be given several times.
-    #[arg(long = "method", value_name = "zscore|ewma")]
+    #[arg(long = "method", value_name = "zscore|ewma|novelty|telemetry|auto")]
     pub methods: Vec<String>,
     /// Exit with code 3 when a signal of this severity or worse is found.
     #[arg(long, value_enum, value_name = "SEVERITY")]
@@ -221,6 +223,46 @@ pub struct DriftArgs {
     /// Exit with code 3 when at least one column drifted.
     #[arg(long)]
     pub fail_on_drift: bool,
+}
+
+/// `bellwether backtest`
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("labels").required(true).args(["dir", "feedback"])))]
+pub struct BacktestArgs {
+    /// A folder of labelled series, in NAB's layout or Microsoft's (any *.csv with TimeStamp,Value,Label).
+    pub dir: Option<PathBuf>,
+    /// Take the series of the ledger, and what `bellwether label` was told of their signals.
+    #[arg(long)]
+    pub feedback: bool,
+    /// Judge by this ready-made detector; auto when absent, with --feedback the configured rules.
+    #[arg(long, value_enum, value_name = "PRESET")]
+    pub preset: Option<PresetName>,
+    /// Judge by the rules of this file: metric rules, or a list `detect` alone. On a folder every rule judges every series.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    pub rules: Option<PathBuf>,
+    /// Let the labels choose how much of each detector is in the score, and its line, and write that to this file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "rules"])]
+    pub fit: Option<PathBuf>,
+    /// Write a self-contained page with every series drawn to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write a picture of each series into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub svg: Option<PathBuf>,
+    /// Exit with code 3 when the F1 of events is below this.
+    #[arg(long, value_name = "F1")]
+    pub fail_below: Option<f64>,
+}
+
+/// A ready-made detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PresetName {
+    /// Distributions that were not seen before: wide events.
+    Novelty,
+    /// Values far from four weeks' usual: short spikes.
+    Telemetry,
+    /// One of the two, by the typical step of each series.
+    Auto,
 }
 
 /// `bellwether signals`

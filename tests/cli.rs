@@ -14,6 +14,7 @@ fn help_names_every_command_and_the_first_steps() {
         "ingest",
         "detect",
         "drift",
+        "backtest",
         "signals",
         "incidents",
         "label",
@@ -201,6 +202,34 @@ fn a_truncated_file_of_the_ledger_is_found_and_named() {
     let ran = desk.run("lake stat --check").expect(1);
     assert!(format!("{}{}", ran.out, ran.err).contains(&name), "{}{}", ran.out, ran.err);
     desk.run_args(&["sql", "SELECT * FROM workflow_runs"]).expect(1).says(&[&name]);
+}
+
+#[test]
+fn a_backtest_needs_a_folder_and_nothing_else() {
+    let desk = Desk::new();
+    for (name, at) in [("queue/1.csv", 300), ("queue/2.csv", 350), ("queue/3.csv", 410)] {
+        let rows = (0..480).map(|h| {
+            let value = if (at..at + 2).contains(&h) { 90 } else { 10 + h * 37 % 11 };
+            format!("2026-01-{:02} {:02}:00:00,{value},{}\n", h / 24 + 1, h % 24, u8::from((at..at + 2).contains(&h)))
+        });
+        desk.write(&format!("set/data/{name}"), &format!("TimeStamp,Value,Label\n{}", rows.collect::<String>()));
+    }
+    let ran = desk.run("backtest set --html page.html --svg pictures --output json").expect(0);
+    let report = ran.json();
+    assert_eq!((&report["events"], &report["eventwise"]["recall"]), (&serde_json::json!(3), &serde_json::json!(1.0)), "{report}");
+    assert_eq!(report["nab"].as_array().map(Vec::len), Some(3));
+    assert!(desk.read("page.html").contains("queue/2.csv") && desk.read("pictures/queue-2.svg").starts_with("<svg"));
+    let ran = desk.run("backtest set --fit chosen.yaml").expect(0);
+    for words in ["queue/3.csv", "in all", "average precision", "NAB's score", "chosen for all series"] {
+        assert!(ran.out.contains(words), "{words:?} is not in\n{}", ran.out);
+    }
+    let ran = desk.run("backtest set --rules chosen.yaml").expect(0);
+    assert!(ran.out.contains("judged by rules") && ran.out.contains("takes that for silence"), "{}", ran.out);
+    desk.run("backtest set --preset novelty --fail-below 0.5").expect(3).says(&["event F1 is 0.000, below 0.5"]);
+    desk.run("backtest").expect(2).says(&["--feedback"]);
+    desk.run("backtest pictures").expect(1).says(&["no *.csv", "NAB's layout"]);
+    desk.write("set/data/queue/2.csv", "TimeStamp,Value,Label\n2026-01-01 00:00:00,1,0\n2026-01-01 01:00:00,1,maybe\n");
+    desk.run("backtest set").expect(1).says(&["set/data/queue/2.csv:3:", "maybe"]);
 }
 
 /// Some Parquet file of a ledger, past what Delta keeps for itself.

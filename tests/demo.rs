@@ -47,4 +47,11 @@ fn the_demo_finds_its_faults_and_tells_what_was_done_about_them() {
     there("lake stat --check");
     let incidents = there("incidents --output json").json();
     assert!(incidents.to_string().contains("inc-"), "{incidents:#}");
+    // What a person says of its incidents are labels for a backtest of the configured rules.
+    desk.run("--config fleet/bellwether.yaml backtest --feedback").expect(1).says(&["nobody has labelled", "bellwether label"]);
+    for incident in incidents.as_array().expect("incidents are a list") {
+        there(&format!("label {} incident", incident["incident_id"].as_str().expect("an incident has an id")));
+    }
+    let report = there("backtest --feedback --output json").json();
+    assert!(report["events"].as_u64() >= Some(4) && report["at_line"]["recall"].as_f64() > Some(0.5), "{:#}", report["at_line"]);
 }

@@ -36,9 +36,9 @@ fn main() {
         .collect();
     seconds.sort_by(f64::total_cmp);
     let median = seconds[RUNS / 2];
-    let checksum: f64 = z.iter().chain(&ewma).sum();
+    let (checksum, first): (f64, f64) = (z.iter().chain(&ewma).sum(), z[..length].iter().sum());
     println!(
-        "{{\"name\":\"{which}\",\"points\":{},\"seconds\":{median},\"points_per_second\":{},\"best\":{},\"checksum\":{checksum}}}",
+        "{{\"name\":\"{which}\",\"points\":{},\"seconds\":{median},\"points_per_second\":{},\"best\":{},\"checksum\":{checksum},\"first_series\":{first}}}",
         values.len(),
         values.len() as f64 / median,
         values.len() as f64 / seconds[0],

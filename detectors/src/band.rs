@@ -35,8 +35,19 @@ pub struct Band {
     pub reach_up: f64,
     /// How far beyond `lower` the score has risen by 1.
     pub reach_down: f64,
-    /// What the band was made of; `None` for fixed bounds.
+    /// What the band was made of; `None` for fixed bounds and for presets.
     pub moments: Option<Moments>,
+    /// What a preset says of the very value that the band is for; then neither score nor probability follow from the bounds.
+    pub preset: Option<Said>,
+}
+
+/// What a preset says of one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Said {
+    /// Its score, 1 at the decision line.
+    pub score: f64,
+    /// How often a score was as high before on this series, above 0: a conformal p-value.
+    pub p_value: f64,
 }
 
 impl Band {
@@ -45,11 +56,28 @@ impl Band {
     pub fn around(rule: &Rule, threshold: f64, moments: Moments) -> Self {
         let Moments { mean, sd, .. } = moments;
         let half = (threshold * sd).max(rule.min_deviation).max(rule.min_ratio.max(1e-6) * mean.abs()).clamp(1e-9, LARGEST * 1e7);
-        Self { expected: mean, lower: mean - half, upper: mean + half, reach_up: half, reach_down: half, moments: Some(moments) }
+        Self {
+            expected: mean,
+            lower: mean - half,
+            upper: mean + half,
+            reach_up: half,
+            reach_down: half,
+            moments: Some(moments),
+            preset: None,
+        }
+    }
+
+    /// The band between these bounds, whose score is 1 at a bound and 0 at what is expected.
+    pub fn between(expected: f64, lower: f64, upper: f64) -> Self {
+        let reach = |reach: f64| reach.max(1e-9);
+        Self { expected, lower, upper, reach_up: reach(upper - expected), reach_down: reach(expected - lower), moments: None, preset: None }
     }
 
     /// Whether the value lies beyond the band on a side that counts. Always false for NaN.
     pub fn is_out(&self, watch: Watch, value: f64) -> bool {
+        if self.preset.is_some() {
+            return self.score(watch, value) > 1.0;
+        }
         match watch {
             Watch::Up => value > self.upper,
             Watch::Down => value < self.lower,
@@ -60,6 +88,14 @@ impl Band {
     /// How far out the value is: 0 at the expected value, 1 at the bound, above 1 beyond it, at most [`SCORE_CAP`].
     /// A deviation on a side that does not count scores 0.
     pub fn score(&self, watch: Watch, value: f64) -> f64 {
+        if let Some(said) = self.preset {
+            let counts = match watch {
+                Watch::Up => value > self.expected,
+                Watch::Down => value < self.expected,
+                Watch::Both => true,
+            };
+            return if counts { said.score.min(SCORE_CAP) } else { 0.0 };
+        }
         let up = 1.0 + (value - self.upper) / self.reach_up;
         let down = 1.0 + (self.lower - value) / self.reach_down;
         let score = match watch {
@@ -90,8 +126,11 @@ impl Band {
     }
 
     /// Probability of a value at least this far out without a change, were the samples normal and independent: Student's t
-    /// with `samples - 1` degrees of freedom, for one new observation; two-sided when both sides count.
+    /// with `samples - 1` degrees of freedom, for one new observation; two-sided when both sides count. Of a preset: see [`Said`].
     pub fn p_value(&self, watch: Watch, value: f64) -> Option<f64> {
+        if let Some(said) = self.preset {
+            return Some(said.p_value);
+        }
         let samples = self.moments?.samples;
         let t = self.z(value)? / (1.0 + 1.0 / samples).sqrt();
         let dof = samples - 1.0;
@@ -112,7 +151,7 @@ pub fn is_measurement(value: f64) -> bool {
 pub(crate) fn threshold(rule: &Rule) -> f64 {
     match rule.method {
         MethodSpec::Zscore { threshold, .. } | MethodSpec::Ewma { threshold, .. } => threshold,
-        MethodSpec::Bound { .. } => 1.0,
+        MethodSpec::Bound { .. } | MethodSpec::Preset { .. } => 1.0,
     }
 }
 

@@ -19,6 +19,7 @@ pub fn band(above: Option<f64>, below: Option<f64>, min_deviation: f64) -> Band 
         reach_up: reach(upper.unwrap_or(expected)),
         reach_down: reach(lower.unwrap_or(expected)),
         moments: None,
+        preset: None,
     }
 }
 

@@ -42,6 +42,10 @@ fn against(rule: &Rule, value: f64, band: &Band) -> String {
         (true, phase) => format!("{expected} {phase}, {}", show(band.expected)),
         (false, _) => format!("{expected} {}", show(band.expected)),
     };
+    if band.preset.is_some() && band.is_out(rule.watch, value) && (band.lower..=band.upper).contains(&value) {
+        let range = format!("expected {}, so far between {} and {}", show(band.expected), show(band.lower), show(band.upper));
+        return format!("{}; its latest values are spread as they were not before ({range})", show(value));
+    }
     let (word, usual) = match direction {
         Direction::Up => ("above", format!("usual up to {}", show(band.upper))),
         _ => ("below", format!("usual at least {}", show(band.lower))),

@@ -6,13 +6,14 @@ use bellwether_model::time::Span;
 use bellwether_model::unit::Unit;
 use serde::{Deserialize, Serialize};
 
+use crate::preset::Preset;
 use crate::quantity;
 use crate::rule::{MethodSpec, Persistence, Rule, RuleError, Season, Watch};
 
 /// A rule as it is written in YAML, alone or under another crate's metric rule; unknown keys are refused.
 ///
-/// Keys: `name`, `metric`, `unit`, `watch`, `method` (`zscore`, `ewma`, `bound`; default `zscore`), `threshold`, `season`, `slot`,
-/// `half_life`, `above`, `below`, `persistence`, `min_deviation`, `min_ratio`, `min_samples`, `lookback`, `gap`,
+/// Keys: `name`, `metric`, `unit`, `watch`, `method` (`zscore`, `ewma`, `bound`, `novelty`, `telemetry`, `auto`; default `zscore`),
+/// `threshold`, `season`, `slot`, `half_life`, `weight`, `above`, `below`, `persistence`, `min_deviation`, `min_ratio`, `min_samples`, `lookback`, `gap`,
 /// `severity`, `calm`, `accept_after`, `learns`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +37,8 @@ pub struct Judging {
     pub slot: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub half_life: Option<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
+    pub weight: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
     pub above: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "quantity::read")]
@@ -79,6 +82,15 @@ impl Judging {
                 MethodSpec::Ewma { threshold: self.threshold.unwrap_or(4.0), half_life: self.half_life.unwrap_or(Span::from_mins(30)) }
             }
             Method::Bound => MethodSpec::Bound { above: self.above, below: self.below },
+            Method::Novelty | Method::Telemetry | Method::Auto => MethodSpec::Preset {
+                preset: match method {
+                    Method::Novelty => Preset::Novelty,
+                    Method::Telemetry => Preset::Telemetry,
+                    _ => Preset::Auto,
+                },
+                weight: self.weight,
+                threshold: self.threshold.unwrap_or(1.0),
+            },
             Method::Psi | Method::Ks => return Err(RuleError::NotForMetrics(method)),
         };
         let watch = match method {
@@ -87,7 +99,9 @@ impl Judging {
             MethodSpec::Bound { .. } => Watch::Both,
             _ => self.watch.unwrap_or_default(),
         };
-        let persistence = self.persistence.unwrap_or_default();
+        let gap = self.gap.unwrap_or(Span::from_hours(1));
+        let is_preset = matches!(method, MethodSpec::Preset { .. });
+        let persistence = self.persistence.unwrap_or(if is_preset { Persistence::ONCE } else { Persistence::default() });
         let rule = Rule {
             name: self.name.unwrap_or_else(|| name.clone()),
             metric: self.metric.unwrap_or_else(|| metric.to_owned()),
@@ -97,12 +111,15 @@ impl Judging {
             persistence,
             min_deviation: self.min_deviation.unwrap_or(0.0),
             min_ratio: self.min_ratio.unwrap_or(0.0),
-            min_samples: self.min_samples.unwrap_or(16),
-            lookback: self.lookback.unwrap_or(Span::from_days(7)),
-            gap: self.gap.unwrap_or(Span::from_hours(1)),
+            min_samples: self.min_samples.unwrap_or(match method {
+                MethodSpec::Preset { preset, .. } => preset.warm_up(),
+                _ => 16,
+            }),
+            lookback: self.lookback.unwrap_or(Span::from_days(if is_preset { 28 } else { 7 })),
+            gap,
             severity: self.severity.unwrap_or(Severity::Warning),
-            calm: self.calm.unwrap_or(persistence.n()),
-            accept_after: self.accept_after.unwrap_or(Span::from_hours(24)),
+            calm: self.calm.unwrap_or(if is_preset { persistence.n().max(12) } else { persistence.n() }),
+            accept_after: self.accept_after.unwrap_or(if is_preset { gap.times(i64::from(persistence.n())) } else { Span::from_hours(24) }),
             learns: self.learns.unwrap_or(matches!(method, MethodSpec::Zscore { .. })),
         };
         rule.validate()?;
@@ -111,6 +128,7 @@ impl Judging {
 
     fn refuse_foreign(&self, method: Method) -> Result<(), RuleError> {
         let bound = method == Method::Bound;
+        let preset = matches!(method, Method::Novelty | Method::Telemetry | Method::Auto);
         let keys = [
             ("season", self.season.is_some(), method == Method::Zscore, "a season belongs to zscore"),
             ("slot", self.slot.is_some(), method == Method::Zscore && self.season.is_some(), "a slot belongs to zscore with a season"),
@@ -118,7 +136,9 @@ impl Judging {
             ("threshold", self.threshold.is_some(), !bound, "bound takes above and below"),
             ("min_ratio", self.min_ratio.is_some(), !bound, "nothing is expected of a bound but the bound itself"),
             ("watch", self.watch.is_some(), !bound, "bound judges the sides it gives"),
-            ("learns", self.learns.is_some(), !bound, "a bound has no baseline"),
+            ("learns", self.learns.is_some(), !bound && !preset, "a bound has no baseline, and a preset learns from every point"),
+            ("accept_after", self.accept_after.is_some(), !preset, "a preset gets used to a new level by itself"),
+            ("weight", self.weight.is_some(), method == Method::Auto, "a weight of novelty belongs to auto"),
             ("above", self.above.is_some(), bound, "choose method: bound"),
             ("below", self.below.is_some(), bound, "choose method: bound"),
         ];
@@ -163,9 +183,17 @@ impl From<Rule> for Judging {
                 (text.method, text.threshold, text.half_life) = (Some(Method::Ewma), Some(threshold), Some(half_life));
             }
             MethodSpec::Bound { above, below } => (text.method, text.above, text.below) = (Some(Method::Bound), above, below),
+            MethodSpec::Preset { preset, weight, threshold } => {
+                (text.method, text.weight, text.threshold) = (Some(preset.into()), weight, Some(threshold));
+            }
         }
         if text.method != Some(Method::Bound) {
-            (text.watch, text.min_ratio, text.learns) = (Some(rule.watch), Some(rule.min_ratio), Some(rule.learns));
+            (text.watch, text.min_ratio) = (Some(rule.watch), Some(rule.min_ratio));
+        }
+        match rule.method {
+            MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. } => text.learns = Some(rule.learns),
+            MethodSpec::Bound { .. } => {}
+            MethodSpec::Preset { .. } => text.accept_after = None,
         }
         text
     }
@@ -195,6 +223,10 @@ mod tests {
         let bound = read(serde_json::json!({"name": "b", "method": "bound", "above": "500ms"})).unwrap();
         assert_eq!((bound.method, bound.watch), (MethodSpec::Bound { above: Some(0.5), below: None }, Watch::Up));
         assert_eq!(read(serde_json::to_value(&bound).unwrap()).unwrap(), bound);
+        let auto = read(serde_json::json!({"name": "a", "method": "auto", "weight": 0.25, "threshold": 0.9})).unwrap();
+        assert_eq!(auto.method, MethodSpec::Preset { preset: Preset::Auto, weight: Some(0.25), threshold: 0.9 });
+        assert_eq!((auto.persistence, auto.calm, auto.lookback), (Persistence::ONCE, 12, Span::from_days(28)));
+        assert_eq!(read(serde_json::to_value(&auto).unwrap()).unwrap(), auto);
     }
 
     #[test]
@@ -207,6 +239,12 @@ mod tests {
             (serde_json::json!({"name": "x", "persistence": "4 of 3"}), "write it as \"2 of 3\""),
             (serde_json::json!({"name": "x", "method": "bound"}), "needs above, below or both"),
             (serde_json::json!({"name": "x", "method": "ewma", "season": "1d"}), "season belongs to zscore"),
+            (
+                serde_json::json!({"name": "x", "weight": 0.5}),
+                "weight does not belong to method zscore; a weight of novelty belongs to auto",
+            ),
+            (serde_json::json!({"name": "x", "method": "auto", "weight": 1.5}), "weight is 1.5, but must be 0 to 1"),
+            (serde_json::json!({"name": "x", "method": "novelty", "accept_after": "2d"}), "a preset gets used to a new level"),
             (serde_json::json!({"name": "x", "above": 3}), "above does not belong to method zscore; choose method: bound"),
             (serde_json::json!({"name": "x", "method": "psi"}), "judges columns"),
             (serde_json::json!({"name": "x", "season": "1d", "lookback": "12h"}), "season is 1d, but must be"),

@@ -8,7 +8,7 @@
 //! many small calls over the same fortnight find the same signals.
 //!
 //! This crate deliberately does not know where numbers come from (tables, files, PromQL), what a signal leads to, or
-//! what time it is: the clock is an argument.
+//! what time it is: the clock is an argument. Only [`backtest::folder`] reads files, and only labelled ones.
 //!
 //! Modules in reading order:
 //! * [`rule`] — how a metric is judged; [`judging`] — the same as written in YAML; [`quantity`] — numbers with units in it;
@@ -17,6 +17,7 @@
 //! * [`zscore`], [`ewma`], [`bound`] — the kernels that say what is usual; [`special`] — tail probabilities;
 //! * [`scan`] — one series in order of time: persistence, open signals, frozen baselines, endings;
 //! * [`detect`] — many series, many rules; [`hint`] — a signal in words;
+//! * [`scored`] — presets along a series, beside those kernels;
 //! * [`analyze`], [`bands`] — the same scan for one series, to answer and to draw;
 //! * [`kernel`] — streaming kernels, one file each;
 //! * [`preset`] — ready-made detectors made of them;
@@ -39,5 +40,6 @@ pub mod preset;
 pub mod quantity;
 pub mod rule;
 pub mod scan;
+pub mod scored;
 pub mod special;
 pub mod zscore;

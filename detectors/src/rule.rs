@@ -10,6 +10,8 @@ use bellwether_model::unit::Unit;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::judging::Judging;
+use crate::preset::Preset;
+use crate::scored::Scored;
 
 /// How one metric is judged: one method, its line, and what keeps false alarms down. A metric may have several rules.
 ///
@@ -28,27 +30,29 @@ pub struct Rule {
     pub watch: Watch,
     /// The method with its own settings.
     pub method: MethodSpec,
-    /// How many of the latest points must deviate before a signal opens. Default: 2 of 3.
+    /// How many of the latest points must deviate before a signal opens. Default: 2 of 3, and 1 of 1 for presets.
     pub persistence: Persistence,
     /// A deviation smaller than this is never one, in the base unit. Default 0.
     pub min_deviation: f64,
     /// A deviation smaller than this share of the expected value is never one. Default 0.
     pub min_ratio: f64,
-    /// Samples the baseline needs before anything is judged. Default 16.
+    /// Samples the baseline needs before anything is judged. Default 16; 500 for novelty, 24 for telemetry and auto.
     pub min_samples: u32,
-    /// How far back the baseline reaches. Default 7 days.
+    /// How far back the baseline reaches. Default 7 days; 28 for presets, which look at one to two of it (see [`crate::scored`]).
     pub lookback: Span,
     /// A series without a point for this long is gone: persistence starts anew, and an open signal ends with "no data".
     /// Default 1 hour; give more for series with rarer points.
     pub gap: Span,
     /// How bad its signals are. Default `warning`.
     pub severity: Severity,
-    /// Points in the band, one after the other, that end a signal; at least the `n` of `persistence`, which is the default.
+    /// Points in the band, one after the other, that end a signal; at least the `n` of `persistence`, which is the default. For
+    /// presets 12, because they call an event once and then say no more of it.
     pub calm: u32,
-    /// A signal open for this long is accepted: its level becomes the new normal. Default 24 hours. Bounds are never accepted.
+    /// A signal open for this long is accepted: its level becomes the new normal. Default 24 hours. Bounds are never accepted, and a
+    /// preset learns by itself.
     pub accept_after: Span,
     /// Whether the points of a signal that ended feed the baseline, so that what comes every day is learned; while it is open they
-    /// never do. Default: yes for zscore, whose window is long; no for ewma, whose memory one signal would fill.
+    /// never do. Default: yes for zscore, whose window is long; no for ewma, whose memory one signal would fill. A preset learns from all.
     pub learns: bool,
 }
 
@@ -82,6 +86,15 @@ pub enum MethodSpec {
         /// Time in which the weight of a sample halves. Default 30 minutes.
         half_life: Span,
     },
+    /// A ready-made detector: [`crate::preset`].
+    Preset {
+        /// Which one.
+        preset: Preset,
+        /// For `auto`: the share of novelty in the score, 0 to 1, the rest is telemetry. `None`: one of both, by the series' typical step.
+        weight: Option<f64>,
+        /// The detector's score at the decision line. Default 1.
+        threshold: f64,
+    },
     /// Fixed bounds in the base unit: [`crate::bound`].
     Bound {
         /// Values above this deviate.
@@ -108,6 +121,9 @@ pub struct Persistence {
 }
 
 impl Persistence {
+    /// A single point is enough.
+    pub const ONCE: Self = Self { m: 1, n: 1 };
+
     /// `m` of `n`, where 1 ≤ m ≤ n ≤ 64.
     pub const fn new(m: u32, n: u32) -> Option<Self> {
         if m >= 1 && m <= n && n <= 64 { Some(Self { m, n }) } else { None }
@@ -184,7 +200,7 @@ pub enum RuleError {
         wanted: &'static str,
     },
     /// Drift of columns is not judged by metric rules.
-    #[error("method {0} judges columns of datasets, not metrics; choose zscore, ewma or bound")]
+    #[error("method {0} judges columns of datasets, not metrics; choose zscore, ewma, bound, novelty, telemetry or auto")]
     NotForMetrics(Method),
     /// A bound rule bounds nothing.
     #[error("method bound needs above, below or both")]
@@ -204,6 +220,7 @@ impl Rule {
             MethodSpec::Zscore { .. } => Method::Zscore,
             MethodSpec::Ewma { .. } => Method::Ewma,
             MethodSpec::Bound { .. } => Method::Bound,
+            MethodSpec::Preset { preset, .. } => preset.into(),
         }
     }
 
@@ -219,6 +236,7 @@ impl Rule {
             MethodSpec::Zscore { season: Some(season), .. } => self.lookback + season.slot,
             MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. } => self.lookback,
             MethodSpec::Bound { .. } => Span::ZERO,
+            MethodSpec::Preset { .. } => return (from - pending).min(Scored::begins(self.lookback, from - pending)),
         };
         from - pending - baseline
     }
@@ -250,6 +268,11 @@ impl Rule {
                 check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
                 let fits = half_life > Span::ZERO && half_life.times(4) <= self.lookback;
                 check(fits, "half_life", half_life.to_string(), "above 0 and at most a quarter of the lookback")?;
+            }
+            MethodSpec::Preset { weight, threshold, .. } => {
+                check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
+                let weight = weight.unwrap_or(0.0);
+                check((0.0..=1.0).contains(&weight), "weight", weight.to_string(), "0 to 1")?;
             }
             MethodSpec::Bound { above: None, below: None } => return Err(RuleError::NoBound),
             MethodSpec::Bound { above, below } => {

@@ -9,17 +9,20 @@
 //!   ([`Ending::NewNormal`]): then the baseline begins anew where the signal began.
 //! * Points of signals that ended feed the baseline only where the rule learns, or where they were accepted.
 //!
+//! A preset ([`crate::scored`]) brings its own baseline: every point feeds it, none is frozen, and nothing has to be accepted.
+//!
 //! All of that follows from the samples of one lookback and the signals known in it, never from how often the scan ran: a scan that
 //! begins in the middle finds what one from the beginning finds.
 
 use bellwether_model::signal::{Signal, SignalState};
 use bellwether_model::time::{Span, Timestamp};
 
-use crate::band::{self, Band, Moments};
+use crate::band::{self, Band, Moments, Said};
 use crate::bound;
 use crate::ewma::Decaying;
 use crate::past::Past;
 use crate::rule::{MethodSpec, Rule};
+use crate::scored::Scored;
 use crate::zscore::{Rolling, Seasonal};
 
 /// Why a signal ended. It can be read from the times of its last row: see [`Ending::of`].
@@ -61,7 +64,7 @@ pub(crate) struct Stay {
     calm_from: usize,
     /// Position of the first sample outside.
     first: usize,
-    /// The frozen band; `None` when it varies with the season.
+    /// The frozen band; `None` when it varies with the season or the point.
     frozen: Option<Band>,
 }
 
@@ -112,7 +115,7 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     feeds.clear();
     feeds.resize(end, true);
     let counts = Counts { new: end - new_from, judged: 0 };
-    let (baseline, threshold, gap) = (Baseline::new(rule), band::threshold(rule), rule.gap.micros());
+    let (baseline, threshold, gap) = (Baseline::new(rule, ts, values), band::threshold(rule), rule.gap.micros());
     let mut scan =
         Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
     let mut i = scan.recall(known);
@@ -178,21 +181,12 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
             Some(band) => self.stay(first, opened_at, band),
             None => {
                 // The window does not reach back far enough: the row's own band is the frozen one.
-                let (expected, lower, upper) = (signal.expected, signal.lower, signal.upper);
-                let reach = |r: f64| r.max(1e-9);
                 let band = match self.baseline {
                     Baseline::Fixed(band) => band,
-                    _ => Band {
-                        expected,
-                        lower,
-                        upper,
-                        reach_up: reach(upper - expected),
-                        reach_down: reach(expected - lower),
-                        moments: None,
-                    },
+                    _ => Band::between(signal.expected, signal.lower, signal.upper),
                 };
                 let peak = Peak { score: signal.score, value: signal.value, band, p_value: signal.p_value };
-                Stay { last_at: signal.last_at.micros(), peak, frozen: Some(band), ..self.stay(first, opened_at, band) }
+                Stay { last_at: signal.last_at.micros(), peak, ..self.stay(first, opened_at, band) }
             }
         };
         self.open = Some(Stay { reported: signal.score, ..stay });
@@ -202,7 +196,8 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
     /// A stay that begins at this position, with no point taken in yet.
     fn stay(&self, first: usize, opened_at: i64, band: Band) -> Stay {
         let peak = Peak { score: 0.0, value: band.expected, band, p_value: None };
-        let frozen = (!self.rule.is_seasonal()).then_some(band);
+        let varies = self.rule.is_seasonal() || matches!(self.baseline, Baseline::Scored(_));
+        let frozen = (!varies).then_some(band);
         Stay { opened_at, last_at: opened_at, peak, reported: 0.0, calm: 0, calm_from: first, first, frozen }
     }
 
@@ -215,6 +210,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
             Baseline::Seasonal(slots) => slots.at(&past, t, end),
             Baseline::Ewma(memory) => memory.at(&past, t, end),
             Baseline::Fixed(band) => return Some(*band),
+            Baseline::Scored(scored) => return scored.at(position),
         };
         moments.map(|m| Band::around(self.rule, self.threshold, m))
     }
@@ -227,21 +223,23 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
         // One loop for each method, so that nothing is decided for each point; and where nobody draws, no band for a point
         // that is clearly inside.
         let limit = if POINTS { 0.0 } else { threshold * threshold };
+        let lag = rule.persistence.n() as usize - 1;
         let around = |m: Option<Moments>| m.map_or(Judged::Not, |m| Judged::By(Band::around(rule, threshold, m)));
         let stop = match &mut self.baseline {
-            Baseline::Rolling(window) => run.over(from, |past, t, end, x| {
-                window.advance(past, t, end);
+            Baseline::Rolling(window) => run.over(from, |past, t, i, x| {
+                window.advance(past, t, i.saturating_sub(lag));
                 if window.is_well_inside(x, limit) { Judged::Inside } else { around(window.moments()) }
             }),
-            Baseline::Seasonal(slots) => run.over(from, |past, t, end, x| {
-                slots.advance(past, t, end);
+            Baseline::Seasonal(slots) => run.over(from, |past, t, i, x| {
+                slots.advance(past, t, i.saturating_sub(lag));
                 if slots.is_well_inside(x, limit) { Judged::Inside } else { around(slots.moments()) }
             }),
-            Baseline::Ewma(memory) => run.over(from, |past, t, end, x| {
-                memory.advance(past, t, end);
+            Baseline::Ewma(memory) => run.over(from, |past, t, i, x| {
+                memory.advance(past, t, i.saturating_sub(lag));
                 if memory.is_well_inside(x, limit) { Judged::Inside } else { around(memory.moments()) }
             }),
             Baseline::Fixed(band) => run.over(from, |_, _, _, _| Judged::By(*band)),
+            Baseline::Scored(scored) => run.over(from, |_, _, i, _| scored.at(i).map_or(Judged::Not, Judged::By)),
         };
         self.flags = run.flags;
         self.counts.judged += run.judged;
@@ -282,6 +280,11 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
 
     /// The band that a point of an open signal is judged by.
     fn band_within(&mut self, stay: &Stay, i: usize) -> Option<Band> {
+        if let Baseline::Scored(scored) = &self.baseline {
+            // What it cannot judge does not keep a signal open.
+            let quiet = Band { preset: Some(Said { score: 0.0, p_value: 1.0 }), ..stay.peak.band };
+            return Some(scored.at(i).unwrap_or(quiet));
+        }
         stay.frozen.or_else(|| self.band_at(self.ts[i], stay.first))
     }
 
@@ -290,7 +293,8 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
         let (t, value) = (self.ts[i], self.values[i]);
         self.feeds[i] = false;
         let Some(band) = self.band_within(&stay, i) else { return true };
-        let is_old = t.saturating_sub(stay.opened_at) >= self.rule.accept_after.micros() && !matches!(self.baseline, Baseline::Fixed(_));
+        let may_be_accepted = !matches!(self.baseline, Baseline::Fixed(_) | Baseline::Scored(_));
+        let is_old = may_be_accepted && t.saturating_sub(stay.opened_at) >= self.rule.accept_after.micros();
         if is_old && band.is_out(self.rule.watch, value) {
             let last_at = if i > 0 { self.ts[i - 1] } else { stay.last_at };
             self.close(&Stay { last_at, ..stay }, Ending::NewNormal, t);
@@ -346,7 +350,7 @@ impl<S: FnMut(Seen<'_>)> Run<'_, S> {
     #[inline(always)]
     fn over(&mut self, from: usize, mut judge: impl FnMut(&Past<'_>, i64, usize, f64) -> Judged) -> Option<(usize, usize, Band)> {
         let (watch, n, m) = (self.rule.watch, self.rule.persistence.n(), self.rule.persistence.m());
-        let (latest_n, lag) = (u64::MAX >> (64 - n), n as usize - 1);
+        let latest_n = u64::MAX >> (64 - n);
         for i in from..self.past.ts.len() {
             let t = self.past.ts[i];
             if i > 0 && t.saturating_sub(self.past.ts[i - 1]) >= self.gap {
@@ -354,7 +358,7 @@ impl<S: FnMut(Seen<'_>)> Run<'_, S> {
             }
             self.flags <<= 1;
             let value = self.past.values[i];
-            let band = match judge(&self.past, t, i.saturating_sub(lag), value) {
+            let band = match judge(&self.past, t, i, value) {
                 Judged::Not => continue,
                 Judged::Inside => {
                     self.judged += usize::from(i >= self.new_from);
@@ -403,16 +407,18 @@ enum Baseline {
     Seasonal(Seasonal),
     Ewma(Decaying),
     Fixed(Band),
+    Scored(Scored),
 }
 
 impl Baseline {
-    fn new(rule: &Rule) -> Self {
+    fn new(rule: &Rule, ts: &[i64], values: &[f64]) -> Self {
         let min = rule.min_samples as usize;
         match rule.method {
             MethodSpec::Zscore { season: None, .. } => Self::Rolling(Rolling::new(rule.lookback, min)),
             MethodSpec::Zscore { season: Some(season), .. } => Self::Seasonal(Seasonal::new(rule.lookback, season, min)),
             MethodSpec::Ewma { half_life, .. } => Self::Ewma(Decaying::new(half_life, rule.lookback, min)),
             MethodSpec::Bound { above, below } => Self::Fixed(bound::band(above, below, rule.min_deviation)),
+            MethodSpec::Preset { preset, weight, threshold } => Self::Scored(Scored::along(rule, (preset, weight), threshold, ts, values)),
         }
     }
 }

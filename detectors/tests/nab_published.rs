@@ -1,14 +1,12 @@
 //! The published scores of NAB's detectors, scored by us, give the published figures. Needs `BELLWETHER_DATA`, a folder
 //! with `nab/` in it; without it there is nothing to compare and the test says so.
 
-#[path = "../examples/labelled/mod.rs"]
-mod labelled;
-
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 
+use bellwether_detectors::backtest::folder;
 use bellwether_detectors::backtest::nab::{PROFILES, fit, normalised, raw};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
@@ -34,7 +32,7 @@ fn published_figures_are_reproduced() {
         return;
     };
     let nab = Path::new(&data).join("nab");
-    let series = labelled::read(&nab).unwrap();
+    let series = folder::read(&nab).unwrap();
     let series: Vec<_> = series.iter().collect();
     let expected: BTreeMap<String, Value> = serde_json::from_reader(File::open(nab.join("results/EXPECTED.json")).unwrap()).unwrap();
     assert!(expected.len() >= 8);

@@ -24,6 +24,12 @@ pub enum Method {
     Ks,
     /// A fixed bound that the rule gives.
     Bound,
+    /// The ready-made detector of new distributions.
+    Novelty,
+    /// The ready-made detector of short spikes.
+    Telemetry,
+    /// One of the two, or both weighted.
+    Auto,
 }
 
 impl fmt::Display for Method {
@@ -34,6 +40,9 @@ impl fmt::Display for Method {
             Self::Psi => "psi",
             Self::Ks => "ks",
             Self::Bound => "bound",
+            Self::Novelty => "novelty",
+            Self::Telemetry => "telemetry",
+            Self::Auto => "auto",
         })
     }
 }

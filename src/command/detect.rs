@@ -71,7 +71,12 @@ fn method(word: &str) -> Method {
     match word {
         "zscore" => Method::Zscore,
         "ewma" => Method::Ewma,
-        other => usage(ErrorKind::InvalidValue, &format!("{other:?} is no method for --method: write zscore or ewma")),
+        "novelty" => Method::Novelty,
+        "telemetry" => Method::Telemetry,
+        "auto" => Method::Auto,
+        other => {
+            usage(ErrorKind::InvalidValue, &format!("{other:?} is no method for --method: write zscore, ewma, novelty, telemetry or auto"))
+        }
     }
 }
 

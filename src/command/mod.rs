@@ -3,6 +3,7 @@
 pub mod act;
 pub mod approve;
 pub mod audit;
+pub mod backtest;
 pub mod completions;
 pub mod demo;
 pub mod detect;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Act(args) => act::run(load()?, args, output).await,
         Command::Approve(args) => approve::run(&load()?, args, output).await,
         Command::Audit(args) => audit::run(&load()?, args, output).await,
+        Command::Backtest(args) => backtest::run(load, args, output).await,
         Command::Completions(args) => completions::run(&args),
         Command::Demo(args) => demo::run(args, output).await,
         Command::Detect(args) => detect::run(&load()?, args, output).await,

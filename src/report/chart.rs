@@ -15,6 +15,7 @@ use super::escape::esc;
 use super::scale::{ValueAxis, time_ticks};
 use super::words;
 
+pub(super) mod labelled;
 mod marks;
 mod trace;
 

@@ -6,9 +6,10 @@
 //!
 //! Modules in reading order: [`data`] (what a report holds, and the ranking), [`gather`] (what the ledger has of it), [`assemble`] (ledger rows
 //! become incident cards), [`words`] (the sentences that all forms share), [`scale`] and [`chart`] (one series drawn), [`escape`],
-//! [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture).
+//! [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture). [`backtest`] draws labelled series the same way.
 
 pub(crate) mod assemble;
+pub(crate) mod backtest;
 mod card;
 pub(crate) mod chart;
 pub(crate) mod data;

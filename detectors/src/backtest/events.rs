@@ -50,8 +50,8 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
-/// The number of the event that an alarm at each point finds; the earlier where two claim it.
-fn claims(series: &LabelledSeries) -> Vec<Option<u32>> {
+/// The number of the event that an alarm at each point finds; the earlier where two claim it; `None` where it is false.
+pub fn claims(series: &LabelledSeries) -> Vec<Option<u32>> {
     let n = series.values.len();
     let mut claims = vec![None; n];
     for (k, event) in series.events.iter().enumerate().rev() {

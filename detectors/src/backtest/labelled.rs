@@ -16,15 +16,23 @@ pub struct LabelledSeries {
 }
 
 impl LabelledSeries {
-    /// A series whose events are given as intervals of time, both ends included (NAB's windows). Intervals without a point are left out.
+    /// A series whose events are given as intervals of time, both ends included (NAB's windows). Intervals without a point are left
+    /// out; those that overlap are one event.
     pub fn with_intervals(name: String, ts: Vec<i64>, values: Vec<f64>, intervals: &[(i64, i64)]) -> Self {
         let events = intervals.iter().filter_map(|(from, to)| {
             let first = ts.iter().position(|t| t >= from)?;
             let last = ts.iter().rposition(|t| t <= to)?;
             (first <= last).then_some(first..last + 1)
         });
-        let mut events: Vec<_> = events.collect();
-        events.sort_by_key(|e| e.start);
+        let mut sorted: Vec<Range<usize>> = events.collect();
+        sorted.sort_by_key(|e| e.start);
+        let mut events: Vec<Range<usize>> = Vec::with_capacity(sorted.len());
+        for event in sorted {
+            match events.last_mut() {
+                Some(last) if event.start < last.end => last.end = last.end.max(event.end),
+                _ => events.push(event),
+            }
+        }
         Self { name, ts, values, events }
     }
 
@@ -38,6 +46,11 @@ impl LabelledSeries {
             }
         }
         Self { name, ts, values, events }
+    }
+
+    /// The group it belongs to: its name up to the first slash, which is a folder or a metric; empty where there is none.
+    pub fn group(&self) -> &str {
+        self.name.split_once('/').map_or("", |(group, _)| group)
     }
 
     /// Whether each point belongs to an event.
@@ -65,7 +78,7 @@ mod tests {
     #[test]
     fn events_from_intervals_and_from_flags() {
         let ts: Vec<i64> = (0..10).map(|i| i * 10).collect();
-        let series = LabelledSeries::with_intervals("a".into(), ts.clone(), vec![0.0; 10], &[(65, 80), (15, 30), (31, 39)]);
+        let series = LabelledSeries::with_intervals("a".into(), ts.clone(), vec![0.0; 10], &[(65, 70), (15, 30), (66, 80), (31, 39)]);
         assert_eq!(series.events, [2..4, 7..9]);
         let again = LabelledSeries::with_flags("a".into(), ts, vec![0.0; 10], &series.flags());
         assert_eq!(series, again);

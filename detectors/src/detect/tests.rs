@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::analyze::analyze;
 use crate::bands::bands;
+use crate::judging::Judging;
+use crate::preset::Preset;
 use crate::rule::{MethodSpec, Persistence, Season, Watch};
 
 const STEP: i64 = 300_000_000;
@@ -228,6 +230,43 @@ fn analysis_and_bands_are_what_detect_judges() {
     }
 }
 
+#[test]
+fn presets_raise_signals_with_what_was_expected() {
+    let ts = steps(288 * 8);
+    let mut values: Vec<f64> = (0..ts.len()).map(noise).collect();
+    let from = 288 * 6;
+    values[from..from + 3].fill(0.640);
+    let rule = |preset, threshold| {
+        let judging = Judging { method: Some(Method::from(preset)), threshold, ..Judging::default() };
+        judging.rule(&RuleName::new("p"), "latency_p95", Unit::Seconds).unwrap()
+    };
+    let telemetry = rule(Preset::Telemetry, None);
+    let got = batch(&telemetry, &ts, &values, *ts.last().unwrap());
+    assert_eq!(got.iter().map(|s| s.state).collect::<Vec<_>>(), [SignalState::Opened, SignalState::Closed], "{got:#?}");
+    let signal = &got[0];
+    assert_eq!((signal.opened_at.micros(), signal.method, signal.direction), (ts[from], Method::Telemetry, Direction::Up));
+    assert!((0.185..0.2).contains(&signal.expected) && signal.upper < 0.25 && signal.lower > 0.13 && signal.lower < signal.expected);
+    // The highest of the scores since its scorer began, of which there are fewer than 3,000.
+    assert!(signal.score > 1.5 && (1.0 / 3_000.0..1.0 / 500.0).contains(&signal.p_value.unwrap()), "{signal:?}");
+    assert!(signal.hint.starts_with("latency_p95 of ml/iris is 640 ms, 3.4 x its expected 1"), "{}", signal.hint);
+    // A narrow distribution where it was wide is new, though every value is one that was usual before.
+    let mut narrow = values.clone();
+    narrow[from..].fill(noise(0));
+    narrow[..from].iter_mut().enumerate().for_each(|(i, v)| *v = noise(i));
+    let novelty = rule(Preset::Novelty, None);
+    let got = batch(&novelty, &ts, &narrow, *ts.last().unwrap());
+    let signal = got.iter().find(|s| s.opened_at.micros() >= ts[from]).unwrap();
+    assert!(signal.opened_at.micros() <= ts[from + 52] && signal.method == Method::Novelty, "{signal:?}");
+    assert!(signal.hint.contains("its latest values are spread as they were not before (expected 1"), "{}", signal.hint);
+    assert!(got.iter().all(|s| s.opened_at.micros() >= ts[from]), "nothing is invented before");
+    // Its line is a setting, small deviations can be left out, and a side.
+    assert_eq!(batch(&rule(Preset::Telemetry, Some(3.0)), &ts, &values, *ts.last().unwrap()), []);
+    assert_eq!(batch(&Rule { min_deviation: 0.5, ..telemetry.clone() }, &ts, &values, *ts.last().unwrap()), []);
+    assert_eq!(batch(&Rule { watch: Watch::Down, ..telemetry.clone() }, &ts, &values, *ts.last().unwrap()), []);
+    let few = detect(&[telemetry], &[], &window(&ts[..20], &values[..20]), &at(0, ts[19]));
+    assert_eq!(few.skipped.iter().map(|s| s.reason).collect::<Vec<_>>(), [SkipReason::NotEnoughHistory]);
+}
+
 fn any_rule() -> impl Strategy<Value = Rule> {
     let method = prop_oneof![
         Just(MethodSpec::Zscore { threshold: 3.0, season: None }),
@@ -235,6 +274,10 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         Just(MethodSpec::Ewma { threshold: 3.0, half_life: Span::from_mins(30) }),
         Just(MethodSpec::Ewma { threshold: 3.0, half_life: Span::from_hours(3) }),
         Just(MethodSpec::Bound { above: Some(2.0), below: Some(-2.0) }),
+        Just(MethodSpec::Preset { preset: Preset::Telemetry, weight: None, threshold: 0.7 }),
+        Just(MethodSpec::Preset { preset: Preset::Novelty, weight: None, threshold: 0.7 }),
+        Just(MethodSpec::Preset { preset: Preset::Auto, weight: None, threshold: 1.0 }),
+        Just(MethodSpec::Preset { preset: Preset::Auto, weight: Some(0.5), threshold: 0.5 }),
     ];
     (method, 1u32..4, 0u32..3, 0u32..3, prop_oneof![Just(Watch::Up), Just(Watch::Both)], 2u32..10, any::<bool>()).prop_map(
         |(method, m, more, calmer, watch, min_samples, learns)| Rule {
@@ -244,7 +287,8 @@ fn any_rule() -> impl Strategy<Value = Rule> {
             min_samples,
             persistence: Persistence::new(m, m + more).unwrap(),
             calm: m + more + calmer,
-            lookback: Span::from_hours(13),
+            // Novelty learns from 500 points.
+            lookback: Span::from_hours(if matches!(method, MethodSpec::Preset { preset: Preset::Novelty, .. }) { 30 } else { 13 }),
             gap: Span::from_mins(40),
             accept_after: Span::from_hours(5),
             min_deviation: 0.0,

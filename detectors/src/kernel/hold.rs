@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::band::is_measurement;
+
 /// The highest of the latest `width` scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hold {
@@ -21,10 +23,10 @@ impl Hold {
         Self { width: width.max(1) as u64, now: 0, falling: VecDeque::new() }
     }
 
-    /// Takes in a score and gives the highest of the window; NaN counts as 0.
+    /// Takes in a score and gives the highest of the window; what is no measurement counts as 0.
     #[inline]
     pub fn push(&mut self, score: f64) -> f64 {
-        let score = if score.is_nan() { 0.0 } else { score };
+        let score = if is_measurement(score) { score } else { 0.0 };
         self.now += 1;
         while self.falling.back().is_some_and(|(_, s)| *s <= score) {
             self.falling.pop_back();
@@ -52,10 +54,10 @@ impl Smooth {
         Self { width: width.max(1), window: VecDeque::new(), sum: 0.0, pushed: 0 }
     }
 
-    /// Takes in a score and gives the mean; NaN and infinities count as 0.
+    /// Takes in a score and gives the mean; what is no measurement counts as 0.
     #[inline]
     pub fn push(&mut self, score: f64) -> f64 {
-        let score = if score.is_finite() { score } else { 0.0 };
+        let score = if is_measurement(score) { score } else { 0.0 };
         self.window.push_back(score);
         self.sum += score;
         if self.window.len() > self.width {

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::band::is_measurement;
+
 /// The highest score let through of late.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -20,12 +22,12 @@ impl Record {
         Self { memory: memory as u64, now: 0, latest: None }
     }
 
-    /// The score if it is higher than all let through in the memory, otherwise 0.
+    /// The score if it is higher than all let through in the memory, otherwise 0; what is no measurement is never let through.
     #[inline]
     pub fn push(&mut self, score: f64) -> f64 {
         self.now += 1;
         let beaten = |(at, record): (u64, f64)| at + self.memory < self.now || record < score;
-        if score.is_nan() || !self.latest.is_none_or(beaten) {
+        if !is_measurement(score) || !self.latest.is_none_or(beaten) {
             return 0.0;
         }
         self.latest = Some((self.now, score));

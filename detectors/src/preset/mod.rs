@@ -5,7 +5,8 @@
 //!
 //! * [`novelty`] — wide events, by several [`votes`] on what is new; [`telemetry`] — short spikes;
 //! * [`Preset::Auto`] — one of the two, by the series' own step: novelty looks at windows of 26 to 52 points, which must
-//!   cover some hours. Of rarer points each counts by itself, and of denser ones a window shows little but noise.
+//!   cover some hours. Of rarer points each counts by itself, and of denser ones a window shows little but noise. Where labels
+//!   say better, both are weighted ([`Scorer::mixed`]).
 
 pub mod novelty;
 pub mod telemetry;
@@ -13,6 +14,7 @@ pub mod votes;
 
 use std::str::FromStr;
 
+use bellwether_model::signal::Method;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -22,6 +24,8 @@ use telemetry::TelemetryScorer;
 
 /// A day in microseconds, the unit of all times here.
 const DAY: i64 = 86_400_000_000;
+/// How many days say what is usual at a time of day.
+const DAYS: u32 = 7;
 /// The typical steps at which novelty is chosen: from two minutes to three quarters of an hour.
 const STEPS_OF_NOVELTY: std::ops::RangeInclusive<i64> = 2 * 60_000_000..=45 * 60_000_000;
 /// How many points it takes to know the typical step.
@@ -56,6 +60,54 @@ impl FromStr for Preset {
     }
 }
 
+impl From<Preset> for Method {
+    fn from(preset: Preset) -> Self {
+        match preset {
+            Preset::Novelty => Self::Novelty,
+            Preset::Telemetry => Self::Telemetry,
+            Preset::Auto => Self::Auto,
+        }
+    }
+}
+
+impl Preset {
+    /// How many samples it only learns from, at least.
+    pub const fn warm_up(self) -> u32 {
+        match self {
+            Self::Novelty => novelty::WARM_UP as u32,
+            Self::Telemetry | Self::Auto => telemetry::WARM_UP as u32,
+        }
+    }
+
+    /// Novelty or telemetry, by the typical step between measurements at these times; `None` while there are too few of them.
+    pub fn suited_to(mut times: impl Iterator<Item = i64>) -> Option<Self> {
+        let mut latest = times.next()?;
+        let mut steps: Vec<i64> = Vec::with_capacity(POINTS_FOR_STEP);
+        for t in times.take(POINTS_FOR_STEP - 1) {
+            steps.push(t.saturating_sub(latest));
+            latest = t;
+        }
+        let full = steps.len() == POINTS_FOR_STEP - 1;
+        steps.sort_unstable();
+        full.then(|| if STEPS_OF_NOVELTY.contains(&steps[steps.len() / 2]) { Self::Novelty } else { Self::Telemetry })
+    }
+}
+
+/// What a preset says of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judgement {
+    /// How unusual it is, 0 or more; 1.0 is the decision line. What is left of the scores before it counts too.
+    pub score: f64,
+    /// How unusual it is by itself.
+    pub alone: f64,
+    /// What was expected.
+    pub expected: f64,
+    /// The lowest value that would have been nothing new.
+    pub lower: f64,
+    /// The highest value that would have been nothing new.
+    pub upper: f64,
+}
+
 /// The state of a preset on one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Scorer {
@@ -65,6 +117,8 @@ pub enum Scorer {
     Telemetry(Box<TelemetryScorer>),
     /// Not decided yet: the points so far.
     Waiting(Vec<(i64, f64)>),
+    /// Both, and the share of novelty in the score.
+    Mixed(f64, Box<NoveltyScorer>, Box<TelemetryScorer>),
 }
 
 impl Scorer {
@@ -77,28 +131,46 @@ impl Scorer {
         }
     }
 
-    /// The score of a value at time `t` (microseconds, not before the latest); 1.0 is the decision line.
-    pub fn push(&mut self, t: i64, x: f64) -> f64 {
+    /// A scorer whose score is the sum of novelty's, weighted with `share` (0..=1), and telemetry's, weighted with what is left.
+    pub fn mixed(share: f64) -> Self {
+        match share {
+            _ if share >= 1.0 => Self::new(Preset::Novelty),
+            _ if share > 0.0 => Self::Mixed(share, Box::default(), Box::default()),
+            _ => Self::new(Preset::Telemetry),
+        }
+    }
+
+    /// What is to say of a value at time `t` (microseconds, not before the latest); `None` while warming up, and for what is no
+    /// measurement.
+    pub fn judge(&mut self, t: i64, x: f64) -> Option<Judgement> {
         if !is_measurement(x) {
-            return 0.0;
+            return None;
         }
         match self {
-            Self::Novelty(scorer) => scorer.push(t, x),
-            Self::Telemetry(scorer) => scorer.push(t, x),
+            Self::Novelty(scorer) => scorer.judge(t, x),
+            Self::Telemetry(scorer) => scorer.judge(t, x),
+            Self::Mixed(share, novelty, telemetry) => mix(*share, novelty.judge(t, x), telemetry.judge(t, x)),
             Self::Waiting(points) => {
                 points.push((t, x));
-                if points.len() < POINTS_FOR_STEP {
-                    return 0.0;
-                }
+                let preset = Preset::suited_to(points.iter().map(|(t, _)| *t))?;
                 let points = std::mem::take(points);
-                let mut steps: Vec<i64> = points.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
-                steps.sort_unstable();
-                let suits_novelty = STEPS_OF_NOVELTY.contains(&steps[steps.len() / 2]);
-                *self = Self::new(if suits_novelty { Preset::Novelty } else { Preset::Telemetry });
-                points.into_iter().fold(0.0, |_, (t, x)| self.push(t, x))
+                *self = Self::new(preset);
+                points.into_iter().fold(None, |_, (t, x)| self.judge(t, x))
             }
         }
     }
+
+    /// The score of a value, as [`Self::judge`] says; 0 where it says nothing.
+    pub fn push(&mut self, t: i64, x: f64) -> f64 {
+        self.judge(t, x).map_or(0.0, |j| j.score)
+    }
+}
+
+/// Both scores added up; what was expected is said by the one that counts more.
+fn mix(share: f64, novelty: Option<Judgement>, telemetry: Option<Judgement>) -> Option<Judgement> {
+    let sum = |of: fn(Judgement) -> f64| share * novelty.map_or(0.0, of) + (1.0 - share) * telemetry.map_or(0.0, of);
+    let said = if share > 0.5 { novelty.or(telemetry) } else { telemetry.or(novelty) };
+    said.map(|j| Judgement { score: sum(|j| j.score), alone: sum(|j| j.alone), ..j })
 }
 
 /// The scores of a whole series, as if each were given when its point came.

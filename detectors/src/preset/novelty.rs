@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DAY;
 use super::votes::Votes;
+use super::{DAY, DAYS, Judgement};
 use crate::kernel::ewma::Ewma;
 use crate::kernel::hold::Hold;
 use crate::kernel::range::Range;
@@ -42,7 +42,7 @@ pub const LINE: f64 = 0.54;
 pub struct NoveltyScorer {
     points: usize,
     values: Votes,
-    seasonal: Seasonal,
+    daily: Seasonal,
     distances: Votes,
     range: Range,
     beyond: Hold,
@@ -52,13 +52,12 @@ pub struct NoveltyScorer {
     record: Record,
 }
 
-impl NoveltyScorer {
-    /// Nothing seen yet.
-    pub fn new() -> Self {
+impl Default for NoveltyScorer {
+    fn default() -> Self {
         Self {
             points: 0,
             values: Votes::new(WARM_UP, PAD, VOTE_HOLD),
-            seasonal: Seasonal::new(DAY, 7),
+            daily: Seasonal::new(DAY, DAYS),
             distances: Votes::new(WARM_UP_OF_DISTANCES, PAD, VOTE_HOLD),
             range: Range::default(),
             beyond: Hold::new(HOLD),
@@ -68,25 +67,26 @@ impl NoveltyScorer {
             record: Record::new(RECORD),
         }
     }
+}
 
-    /// Score of a measurement at time `t` in microseconds: 0 to about 6, 1 at the decision line. 0 while warming up.
-    pub fn push(&mut self, t: i64, x: f64) -> f64 {
+impl NoveltyScorer {
+    /// What is to say of a measurement at time `t` in microseconds; `None` while warming up. The score is 0 to about 6. Expected is the
+    /// weighted mean; the bounds are those of the range so far, and [`BEYOND`] of its width more.
+    pub fn judge(&mut self, t: i64, x: f64) -> Option<Judgement> {
         self.points += 1;
         let new_values = self.values.push(x);
-        let new_distances = self.seasonal.push(t, x).map_or(0.0, |usual| self.distances.push(x - usual));
+        let new_distances = self.daily.push(t, x).map_or(0.0, |usual| self.distances.push(x - usual));
+        let expected = self.ewma.mean().unwrap_or(x);
         let z = self.ewma.push(self.points as i64, x).abs();
         let rare = self.rare.push((-self.tail.push(z).log10() / 6.0).min(1.0));
+        let (low, high) = self.range.seen().unwrap_or((x, x));
         let is_beyond = self.range.push(x) >= BEYOND && self.points > WARM_UP;
         let beyond = self.beyond.push(f64::from(u8::from(is_beyond)));
         if self.points <= WARM_UP {
-            return 0.0;
+            return None;
         }
-        self.record.push(new_values + new_distances + beyond + TAIL_WEIGHT * rare) / LINE
-    }
-}
-
-impl Default for NoveltyScorer {
-    fn default() -> Self {
-        Self::new()
+        let score = self.record.push(new_values + new_distances + beyond + TAIL_WEIGHT * rare) / LINE;
+        let margin = BEYOND * (high - low);
+        Some(Judgement { score, alone: score, expected, lower: low - margin, upper: high + margin })
     }
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DAY;
+use super::{DAY, DAYS, Judgement};
 use crate::kernel::seasonal::Seasonal;
 use crate::kernel::window::Window;
 
@@ -15,7 +15,7 @@ use crate::kernel::window::Window;
 const SPAN: i64 = 28 * DAY;
 const MOST: usize = 40_320;
 /// Points before anything is scored.
-const WARM_UP: usize = 24;
+pub const WARM_UP: usize = 24;
 /// The scale is no less than this share of the distance between the quantiles .02 and .98.
 const FLOOR: f64 = 0.2;
 /// No distance counts for more robust standard deviations than this.
@@ -31,41 +31,52 @@ pub const LINE: f64 = 5.3;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TelemetryScorer {
     values: Window,
-    seasonal: Seasonal,
+    daily: Seasonal,
     distances: Window,
     score: f64,
 }
 
-impl TelemetryScorer {
-    /// Nothing seen yet.
-    pub fn new() -> Self {
-        Self { values: Window::new(SPAN, MOST), seasonal: Seasonal::new(DAY, 7), distances: Window::new(SPAN, MOST), score: 0.0 }
-    }
-
-    /// Score of a measurement at time `t` in microseconds: 0 to about 2.3, 1 at the decision line. 0 while warming up.
-    pub fn push(&mut self, t: i64, x: f64) -> f64 {
-        let mut score = distance(&self.values, x).unwrap_or(0.0);
-        self.values.push(t, x);
-        if let Some(usual) = self.seasonal.push(t, x) {
-            if let Some(seasonal) = distance(&self.distances, x - usual) {
-                score = score.min(seasonal + SEASONAL_SLACK);
-            }
-            self.distances.push(t, x - usual);
-        }
-        self.score = score.max(FADE * self.score);
-        self.score / LINE
-    }
-}
-
 impl Default for TelemetryScorer {
     fn default() -> Self {
-        Self::new()
+        Self { values: Window::new(SPAN, MOST), daily: Seasonal::new(DAY, DAYS), distances: Window::new(SPAN, MOST), score: 0.0 }
     }
 }
 
-/// How many robust standard deviations from the median, 0..=[`CAP`]; `None` while there are too few values.
-fn distance(window: &Window, x: f64) -> Option<f64> {
-    let (median, scale) = window.robust(FLOOR).filter(|_| window.len() >= WARM_UP)?;
-    let distance = (x - median).abs();
-    Some(if distance == 0.0 { 0.0 } else { (distance / scale).min(CAP) })
+impl TelemetryScorer {
+    /// What is to say of a measurement at time `t` in microseconds; `None` while warming up. The score is 0 to about 2.3. Expected is the
+    /// median, and the bounds are at the decision line; those of the time of day where they decided.
+    pub fn judge(&mut self, t: i64, x: f64) -> Option<Judgement> {
+        let known = usual(&self.values);
+        self.values.push(t, x);
+        let mut nearest = known.map(|(median, scale)| (distance(x - median, scale), median, LINE * scale));
+        if let Some(of_day) = self.daily.push(t, x) {
+            let offset = x - of_day;
+            if let (Some((score, ..)), Some((median, scale))) = (nearest, usual(&self.distances)) {
+                let allowed = distance(offset - median, scale) + SEASONAL_SLACK;
+                if allowed < score {
+                    nearest = Some((allowed, of_day + median, (LINE - SEASONAL_SLACK) * scale));
+                }
+            }
+            self.distances.push(t, offset);
+        }
+        self.score = nearest.map_or(0.0, |(score, ..)| score).max(FADE * self.score);
+        nearest.map(|(alone, expected, reach)| Judgement {
+            score: self.score / LINE,
+            alone: alone / LINE,
+            expected,
+            lower: expected - reach,
+            upper: expected + reach,
+        })
+    }
+}
+
+/// The median of a window, and a robust standard deviation; `None` while there are too few values.
+fn usual(window: &Window) -> Option<(f64, f64)> {
+    window.robust(FLOOR).filter(|_| window.len() >= WARM_UP)
+}
+
+/// A distance from the median in robust standard deviations, 0..=[`CAP`].
+fn distance(from_median: f64, scale: f64) -> f64 {
+    let distance = from_median.abs();
+    if distance == 0.0 { 0.0 } else { (distance / scale).min(CAP) }
 }
