@@ -12,7 +12,7 @@ pub(crate) mod assemble;
 mod card;
 pub(crate) mod chart;
 pub(crate) mod data;
-mod escape;
+pub(crate) mod escape;
 pub(crate) mod gather;
 pub(crate) mod html;
 pub(crate) mod overview;
@@ -23,4 +23,4 @@ pub(crate) mod words;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod xml;
+pub(crate) mod xml;
