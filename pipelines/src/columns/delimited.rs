@@ -284,7 +284,8 @@ mod tests {
             while let Some((cell, is_last)) = cells.next() {
                 quoted.add(&cell, is_last, cells.at).unwrap();
             }
-            prop_assert_eq!(read(text.as_bytes(), b',', &columns), Ok(quoted.table));
+            // As words, for what is no number equals nothing, itself included.
+            prop_assert_eq!(format!("{:?}", read(text.as_bytes(), b',', &columns)), format!("{:?}", Ok::<_, TooMany>(quoted.table)));
         }
 
         /// Whatever is written comes back, wherever the file is cut.
