@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use bellwether_detectors::drift::measure::{Measure, UnknownMeasure};
 use bellwether_model::time::{Span, Timestamp};
+use bellwether_model::unit::Ratio;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// One ledger of everything an ML fleet does: it keeps metrics, runs, lineage, cost and its own decisions, judges them
@@ -213,16 +215,120 @@ pub enum FailOn {
 /// `bellwether drift`
 #[derive(Debug, Args)]
 pub struct DriftArgs {
-    /// The reference: CSV, JSONL or Parquet.
-    pub reference: PathBuf,
-    /// The current data: CSV, JSONL or Parquet.
-    pub current: PathBuf,
+    /// The reference: CSV, TSV, JSONL, JSON or Parquet, or a profile that was kept with --save-profile.
+    #[arg(required_unless_present = "table")]
+    pub reference: Option<PathBuf>,
+    /// The current data: CSV, TSV, JSONL, JSON or Parquet, or a profile.
+    #[arg(required_unless_present_any = ["table", "save_profile"])]
+    pub current: Option<PathBuf>,
+    /// Compare a table or view of the ledger with itself, before and after.
+    #[arg(long, value_name = "NAME", conflicts_with = "reference", requires = "before", requires = "after")]
+    pub table: Option<String>,
+    /// The stretch of time that is the reference, as FROM..TO.
+    #[arg(long, value_name = "FROM..TO", requires = "table")]
+    pub before: Option<Stretch>,
+    /// The stretch of time that is compared with it, as FROM..TO.
+    #[arg(long, value_name = "FROM..TO", requires = "table")]
+    pub after: Option<Stretch>,
+    /// The table's column of time. Default: when the row happened.
+    #[arg(long, value_name = "NAME", requires = "table")]
+    pub time: Option<String>,
     /// Only these columns.
     #[arg(long = "column", value_name = "NAME")]
     pub columns: Vec<String>,
-    /// Exit with code 3 when at least one column drifted.
-    #[arg(long)]
-    pub fail_on_drift: bool,
+    /// Measure with this statistic, or one column with it: kolmogorov_smirnov, wasserstein, energy, cramer_von_mises, psi, jensen_shannon,
+    /// hellinger, kullback_leibler, chi_square, g or z. Default: by type and size.
+    #[arg(long = "measure", value_name = "[COLUMN=]STATISTIC", value_parser = measure)]
+    pub measures: Vec<(Option<String>, Measure)>,
+    /// How much a column counts for the whole, such as its importance to a model. Default 1.
+    #[arg(long = "weight", value_name = "COLUMN=NUMBER", value_parser = weight)]
+    pub weights: Vec<(String, f64)>,
+    /// The share of drifted columns from which the whole has drifted.
+    #[arg(long, default_value = "50%")]
+    pub share: Ratio,
+    /// Write the comparison as a page with all distributions drawn.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "bellwether-drift.html")]
+    pub html: Option<PathBuf>,
+    /// Exit with code 3 when any of these is found.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub fail_on: Vec<DriftFailOn>,
+    /// Keep the reference as a profile: a small file that stands for it from now on.
+    #[arg(long, value_name = "FILE", conflicts_with = "table")]
+    pub save_profile: Option<PathBuf>,
+    /// The model version that was trained on the reference, to be kept in the profile.
+    #[arg(long, value_name = "NAME", requires = "save_profile")]
+    pub model: Option<String>,
+    /// What a classifier said of each row.
+    #[command(flatten)]
+    pub predictions: PredictionArgs,
+}
+
+/// The columns of logged predictions.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logged predictions (files only)")]
+pub struct PredictionArgs {
+    /// The column with the probability of "positive", 0 to 1: shows performance, estimated where there are no labels.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    pub probability: Option<String>,
+    /// The column with the decision. Default: the probability is at or above --threshold.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    pub prediction: Option<String>,
+    /// The column with the truth, which a side may not have yet.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    pub label: Option<String>,
+    /// The column with the group of each row: shows whether groups are treated alike.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    pub group: Option<String>,
+    /// The value of labels and decisions that means "positive", beside 1, true and yes.
+    #[arg(long, value_name = "VALUE")]
+    pub positive: Option<String>,
+    /// The probability from which a row is decided positive.
+    #[arg(long, default_value_t = 0.5, value_name = "PROBABILITY")]
+    pub threshold: f64,
+}
+
+/// What `drift` may end with exit code 3 for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DriftFailOn {
+    /// At least one column drifted.
+    Column,
+    /// The whole drifted: as many columns as --share says.
+    Dataset,
+    /// The classifier does worse than on the reference.
+    Performance,
+    /// Groups are not treated alike.
+    Fairness,
+}
+
+/// FROM..TO, each an instant or a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// From this instant.
+    pub from: Timestamp,
+    /// Until just before this one.
+    pub until: Timestamp,
+}
+
+impl std::str::FromStr for Stretch {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (from, until) = text.split_once("..").ok_or("write it as FROM..TO, such as 2026-11-01..2026-11-08")?;
+        let instant = |text: &str| text.parse::<Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse()).map_err(|e| e.to_string());
+        let (from, until) = (instant(from)?, instant(until)?);
+        if from < until { Ok(Self { from, until }) } else { Err(format!("{from} is not before {until}")) }
+    }
+}
+
+fn measure(text: &str) -> Result<(Option<String>, Measure), String> {
+    let (column, name) = text.rsplit_once('=').map_or((None, text), |(column, name)| (Some(column.to_owned()), name));
+    let known = || Measure::ALL.map(|m| m.to_string()).join(", ");
+    name.parse().map(|m| (column, m)).map_err(|e: UnknownMeasure| format!("{e}; there are {}", known()))
+}
+
+fn weight(text: &str) -> Result<(String, f64), String> {
+    let weight = |number: &str| number.parse::<f64>().ok().filter(|w| w.is_finite() && *w >= 0.0);
+    let both = text.rsplit_once('=').and_then(|(column, number)| Some((column.to_owned(), weight(number)?)));
+    both.ok_or_else(|| "write it as COLUMN=NUMBER with a number that is not negative".into())
 }
 
 /// `bellwether backtest`

@@ -2,7 +2,8 @@
 //! the JSON of the API; it holds no algorithm.
 //!
 //! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`open`] (opening what is named there),
-//! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing), [`query`] (help with SQL),
+//! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] and [`drift`] (pages and pictures), [`output`] (printing),
+//! [`query`] (help with SQL),
 //! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
 
 // A binary has no public interface: `pub` here means "for the other modules".
@@ -15,6 +16,7 @@ mod clock;
 mod command;
 mod config;
 mod cycle;
+mod drift;
 mod failure;
 mod open;
 mod output;

@@ -2,7 +2,7 @@
 //! of a deviation, 200 repeats (or as many as the first argument says). Prints one line of JSON a sample size.
 
 use bellwether_detectors::drift::column::Column;
-use bellwether_detectors::drift::correction::benjamini_hochberg;
+use bellwether_detectors::drift::correction::adjusted;
 use bellwether_detectors::drift::dataset::{ColumnDecision, DatasetRule, decide};
 use bellwether_detectors::drift::examine::{Settings, examine};
 use bellwether_detectors::drift::ks;
@@ -53,7 +53,7 @@ fn main() {
             let all = |f: fn(&ColumnDecision) -> bool| decision.columns.iter().map(f).collect::<Vec<bool>>();
             flag.count(&all(|c| c.significant));
             drifted.count(&all(|c| c.verdict == Verdict::Fail));
-            peer.count(&benjamini_hochberg(&p_values, rule.q));
+            peer.count(&adjusted(&p_values).iter().map(|p| *p <= rule.q).collect::<Vec<bool>>());
         }
         let line = json!({"row": "drift-fdr", "n": n, "repeats": repeats, "flag": flag.mean(repeats), "ks_bh": peer.mean(repeats), "drifted": drifted.mean(repeats)});
         println!("{line}");

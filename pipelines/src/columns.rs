@@ -1,23 +1,35 @@
 //! Files of data, column by column: CSV and JSONL by Polars, Parquet by arrow-rs. What drift between two files is judged from.
 //!
 //! Types are inferred over the whole file, not its first rows. Numbers are compared as numbers, texts and truth values as categories; times,
-//! nested values and binary data have no distribution that says anything, and are named as not compared.
+//! nested values and binary data have no distribution that says anything, and are named as not compared. What is too large for memory is
+//! read once, part by part, into sketches.
+//!
+//! Modules in reading order: [`delimited`] and [`lines`] — parts of a text file; [`sketched`] — any file in one pass; [`profile`] — sketches
+//! that are kept; [`cells`] — single columns row by row.
+
+pub mod cells;
+mod delimited;
+mod lines;
+pub mod profile;
+pub mod sketched;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, Schema};
 use arrow::error::ArrowError;
 use bellwether_detectors::drift::column::Column;
+use bellwether_detectors::drift::sketch::Sketch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
 use polars::prelude::{
     Column as PolarsColumn, CsvParseOptions, CsvReadOptions, DataFrame, DataType as PolarsType, JsonFormat, JsonReader, NullValues,
     PolarsError, SerReader,
 };
+
+use crate::file::{FileError, Format};
 
 /// Texts that mean "no value" in CSV, beside the empty cell.
 const NO_VALUE: [&str; 6] = ["NA", "N/A", "na", "n/a", "null", "NULL"];
@@ -48,6 +60,8 @@ pub enum Content {
         /// How many nulls there are.
         nulls: u64,
     },
+    /// Numbers or categories in little room.
+    Sketched(Box<Sketch>),
     /// Nothing but nulls: of any type.
     Nulls {
         /// How many.
@@ -66,96 +80,98 @@ impl Content {
         match self {
             Self::Numbers { .. } => "number",
             Self::Categories { .. } => "category",
+            Self::Sketched(sketch) if sketch.frequent().is_some() => "category",
+            Self::Sketched(_) => "number",
             Self::Nulls { .. } => "null",
             Self::Other { name } => name,
         }
     }
 
-    /// The column as drift detection takes it; `None` where it has no distribution. Only nulls are taken for the `like` of the other file.
+    /// The column as drift detection takes it; `None` where it has no distribution, or only a sketch of one. Only nulls are taken for the
+    /// `like` of the other side.
     pub fn sample<'a>(&'a self, like: &Self, none: &'a BTreeMap<String, u64>) -> Option<Column<'a>> {
         match (self, like) {
             (Self::Numbers { values, nulls }, _) => Some(Column::Numbers { values, nulls: *nulls }),
             (Self::Categories { counts, nulls }, _) => Some(Column::Categories { counts, nulls: *nulls }),
             (Self::Nulls { nulls }, Self::Categories { .. }) => Some(Column::Categories { counts: none, nulls: *nulls }),
             (Self::Nulls { nulls }, _) => Some(Column::Numbers { values: &[], nulls: *nulls }),
-            (Self::Other { .. }, _) => None,
+            (Self::Other { .. } | Self::Sketched(_), _) => None,
+        }
+    }
+
+    /// How many values it has that are not null; 0 where they are not read.
+    pub fn values(&self) -> u64 {
+        match self {
+            Self::Numbers { values, .. } => values.len() as u64,
+            Self::Categories { counts, .. } => counts.values().sum(),
+            Self::Sketched(sketch) => sketch.rows() - sketch.nulls(),
+            Self::Nulls { .. } | Self::Other { .. } => 0,
         }
     }
 }
 
-/// Why a file's columns cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ColumnsError {
-    /// It cannot be opened.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is no CSV or JSONL.
-    #[error("{} is not a {format} file that can be read: {why}", path.display())]
-    Text {
-        /// The file.
-        path: PathBuf,
-        /// What it should be.
-        format: &'static str,
-        /// Why, in the reader's words.
-        why: String,
-    },
-    /// It is no Parquet, or a truncated one.
-    #[error("{} is not a Parquet file that can be read", path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
-    /// A Parquet column cannot be decoded.
-    #[error("{} has a column that cannot be read", path.display())]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ArrowError,
-    },
-    /// It has no content at all.
-    #[error("{} is empty: it has not even names of columns", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Its extension is none of those known.
-    #[error("{} is none of .csv, .tsv, .jsonl, .ndjson, .json and .parquet", path.display())]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-    },
+impl Table {
+    /// A column by its name.
+    pub fn column(&self, name: &str) -> Option<&Content> {
+        self.columns.iter().find(|(n, _)| n == name).map(|(_, content)| content)
+    }
+
+    /// Columns of these types without rows.
+    pub fn of_schema(schema: &Schema) -> Self {
+        Self { rows: 0, columns: schema.fields().iter().map(|f| (f.name().clone(), empty(f.data_type()))).collect() }
+    }
+
+    /// Adds rows of the same columns.
+    ///
+    /// # Errors
+    /// When a column cannot be decoded.
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        self.rows += batch.num_rows() as u64;
+        self.columns.iter_mut().zip(batch.columns()).try_for_each(|((_, content), array)| add(content, array))
+    }
+
+    /// Takes columns of nothing but nulls for what they are.
+    pub fn finished(mut self) -> Self {
+        for (_, content) in &mut self.columns {
+            if let Content::Numbers { nulls, .. } | Content::Categories { nulls, .. } = content
+                && *nulls == self.rows
+                && self.rows > 0
+            {
+                *content = Content::Nulls { nulls: self.rows };
+            }
+        }
+        self
+    }
 }
 
 /// Reads the columns of a file. CPU-bound: call it from a blocking thread.
-pub fn read(path: &Path) -> Result<Table, ColumnsError> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let file = File::open(path).map_err(|source| ColumnsError::Read { path: path.to_owned(), source })?;
-    let size = file.metadata().map_err(|source| ColumnsError::Read { path: path.to_owned(), source })?.len();
-    if size == 0 {
-        return Err(ColumnsError::Empty { path: path.to_owned() });
-    }
-    match extension.as_str() {
-        "csv" => text(path, "CSV", csv(path, b',')),
-        "tsv" => text(path, "TSV", csv(path, b'\t')),
-        "jsonl" | "ndjson" => text(path, "JSONL", json(file, JsonFormat::JsonLines)),
-        "json" => text(path, "JSON", json(file, JsonFormat::Json)),
-        "parquet" => parquet(path, file),
-        _ => Err(ColumnsError::Unknown { path: path.to_owned() }),
+///
+/// # Errors
+/// When it cannot be read, is empty, or is not what its extension says.
+pub fn read(path: &Path) -> Result<Table, FileError> {
+    let file = open(path)?;
+    let format = Format::of(path)?;
+    let wrong = FileError::text(path, format);
+    match format {
+        Format::Delimited(separator) => csv(path, separator, None).and_then(of_frame).map_err(wrong),
+        Format::JsonLines => json(file, JsonFormat::JsonLines).and_then(of_frame).map_err(wrong),
+        Format::Json => json(file, JsonFormat::Json).and_then(of_frame).map_err(wrong),
+        Format::Parquet => parquet(path, file),
     }
 }
 
-fn csv(path: &Path, separator: u8) -> Result<DataFrame, PolarsError> {
+/// Opens a file that has something in it.
+fn open(path: &Path) -> Result<File, FileError> {
+    let file = File::open(path).map_err(FileError::read(path))?;
+    let size = file.metadata().map_err(FileError::read(path))?.len();
+    if size == 0 { Err(FileError::Empty { path: path.to_owned() }) } else { Ok(file) }
+}
+
+/// Reads CSV in which missing cells and a few words are nulls. Types are inferred from so many rows: `None` is all of them, 0 that all is text.
+fn csv(path: &Path, separator: u8, inferred: Option<usize>) -> Result<DataFrame, PolarsError> {
     let nothing = NullValues::AllColumns(NO_VALUE.map(Into::into).to_vec());
     CsvReadOptions::default()
-        .with_infer_schema_length(None)
+        .with_infer_schema_length(inferred)
         .with_n_threads(Some(1))
         .with_parse_options(CsvParseOptions::default().with_separator(separator).with_missing_is_null(true).with_null_values(Some(nothing)))
         .try_into_reader_with_file_path(Some(path.to_owned()))?
@@ -166,20 +182,9 @@ fn json(file: File, format: JsonFormat) -> Result<DataFrame, PolarsError> {
     JsonReader::new(std::io::BufReader::new(file)).with_json_format(format).infer_schema_len(None).finish()
 }
 
-fn text(path: &Path, format: &'static str, frame: Result<DataFrame, PolarsError>) -> Result<Table, ColumnsError> {
-    let wrong = |e| ColumnsError::Text { path: path.to_owned(), format, why: finding(&e) };
-    let frame = frame.map_err(wrong)?;
-    let mut table = Table { rows: frame.height() as u64, columns: Vec::with_capacity(frame.width()) };
-    for column in frame.columns() {
-        table.columns.push((column.name().trim().to_owned(), of_polars(column).map_err(wrong)?));
-    }
-    Ok(table)
-}
-
-/// What Polars found wrong, without its advice to programmers.
-pub(crate) fn finding(error: &PolarsError) -> String {
-    let words = error.to_string();
-    words.split("\n\n").next().unwrap_or(&words).replace('\n', " ")
+fn of_frame(frame: DataFrame) -> Result<Table, PolarsError> {
+    let columns = frame.columns().iter().map(|c| Ok((c.name().trim().to_owned(), of_polars(c)?))).collect::<Result<_, PolarsError>>()?;
+    Ok(Table { rows: frame.height() as u64, columns })
 }
 
 fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
@@ -208,28 +213,13 @@ fn counted(values: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
     counts
 }
 
-fn parquet(path: &Path, file: File) -> Result<Table, ColumnsError> {
-    let wrong = |source: ParquetError| ColumnsError::Parquet { path: path.to_owned(), source };
-    let broken = |source: ArrowError| ColumnsError::Column { path: path.to_owned(), source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
-    let start = |f: &std::sync::Arc<arrow::datatypes::Field>| (f.name().clone(), empty(f.data_type()));
-    let mut table = Table { rows: 0, columns: builder.schema().fields().iter().map(start).collect() };
-    for batch in builder.build().map_err(wrong)? {
-        let batch = batch.map_err(broken)?;
-        table.rows += batch.num_rows() as u64;
-        for ((_, content), array) in table.columns.iter_mut().zip(batch.columns()) {
-            add(content, array).map_err(broken)?;
-        }
+fn parquet(path: &Path, file: File) -> Result<Table, FileError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(FileError::parquet(path))?;
+    let mut table = Table::of_schema(builder.schema());
+    for batch in builder.build().map_err(FileError::parquet(path))? {
+        batch.and_then(|b| table.add(&b)).map_err(FileError::column(path))?;
     }
-    for (_, content) in &mut table.columns {
-        if let Content::Numbers { nulls, .. } | Content::Categories { nulls, .. } = content
-            && *nulls == table.rows
-            && table.rows > 0
-        {
-            *content = Content::Nulls { nulls: table.rows };
-        }
-    }
-    Ok(table)
+    Ok(table.finished())
 }
 
 /// What a Parquet column of this type will hold.
@@ -267,7 +257,7 @@ fn add(content: &mut Content, array: &dyn Array) -> Result<(), ArrowError> {
             }
         }
         Content::Nulls { nulls } => *nulls += array.len() as u64,
-        Content::Other { .. } => {}
+        Content::Other { .. } | Content::Sketched(_) => {}
     }
     Ok(())
 }
@@ -276,11 +266,11 @@ fn add(content: &mut Content, array: &dyn Array) -> Result<(), ArrowError> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, NullArray, StringArray, TimestampMicrosecondArray};
 
     use super::*;
 
-    fn written(name: &str, content: &[u8]) -> Result<Table, ColumnsError> {
+    fn written(name: &str, content: &[u8]) -> Result<Table, FileError> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
@@ -336,17 +326,17 @@ mod tests {
         );
         assert!(matches!(column(&table, "t"), Content::Other { .. }));
         assert_eq!(column(&table, "none"), &Content::Nulls { nulls: 3 });
-        assert!(matches!(written("a.parquet", &content[..content.len() / 2]), Err(ColumnsError::Parquet { .. })));
+        assert!(matches!(written("a.parquet", &content[..content.len() / 2]), Err(FileError::Parquet { .. })));
     }
 
     #[test]
     fn what_cannot_be_read_says_so() {
-        assert!(matches!(written("a.csv", b""), Err(ColumnsError::Empty { .. })));
-        assert!(matches!(written("a.xlsx", b"x"), Err(ColumnsError::Unknown { .. })));
-        assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(ColumnsError::Text { format: "JSONL", .. })));
+        assert!(matches!(written("a.csv", b""), Err(FileError::Empty { .. })));
+        assert!(matches!(written("a.xlsx", b"x"), Err(FileError::Unknown { .. })));
+        assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(FileError::Text { format: "JSONL", .. })));
         let ragged = written("a.csv", b"a,b\n1,2,3\n").unwrap_err().to_string();
         assert!(ragged.contains("can be read: ") && !ragged.contains('\n') && !ragged.contains("truncate_ragged_lines"), "{ragged}");
-        assert!(matches!(read(Path::new("/nowhere/a.csv")), Err(ColumnsError::Read { .. })));
+        assert!(matches!(read(Path::new("/nowhere/a.csv")), Err(FileError::Read { .. })));
         let no_rows = written("a.csv", b"a,b\n").unwrap();
         assert_eq!((no_rows.rows, column(&no_rows, "a")), (0, &Content::Nulls { nulls: 0 }), "without a value there is no type");
     }

@@ -23,11 +23,11 @@ use bellwether_model::time::{Span, Timestamp};
 use bellwether_sql::SqlError;
 use serde::Serialize;
 
+use crate::file::FileError;
 use crate::inventory::{EndpointSettings, PoolSettings};
 use crate::prometheus::{Prometheus, PrometheusSettings};
 use crate::pull::RuleFailure;
 use crate::rules::MetricRule;
-use crate::runs::files::FileError;
 use crate::runs::postgres::{PostgresError, PostgresSettings};
 use crate::stored::Stored;
 

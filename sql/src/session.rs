@@ -168,11 +168,19 @@ impl Session {
         }
     }
 
+    /// All rows of one of this program's own queries. The schema is there even where there are no rows.
+    ///
+    /// # Errors
+    /// As [`Self::query`], but without limits.
+    pub async fn all(&self, sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
+        let frame = DataFrame::new(self.context.state(), self.plan(sql).await?);
+        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+        Ok((schema, frame.collect().await.map_err(SqlError::running)?))
+    }
+
     /// The rows of one of this program's own queries, typed. Columns that `T` does not know are passed over; JSON columns become values.
     pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, SqlError> {
-        let plan = self.plan(sql).await?;
-        let batches = DataFrame::new(self.context.state(), plan).collect().await.map_err(SqlError::running)?;
-        Ok(rows::decode(&batches)?)
+        Ok(rows::decode(&self.all(sql).await?.1)?)
     }
 }
 

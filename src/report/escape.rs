@@ -2,7 +2,7 @@
 
 /// `text` as it may stand in an element or a quoted attribute of HTML or XML: the five special characters become
 /// entities, and characters that XML forbids become U+FFFD.
-pub(super) fn esc(text: &str) -> String {
+pub(crate) fn esc(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match c {

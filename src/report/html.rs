@@ -36,13 +36,13 @@ pub(crate) fn page(data: &ReportData) -> String {
 }
 
 /// Our own prose as HTML: escaped, with `backticks` as code.
-pub(super) fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts.map(|(i, part)| if i % 2 == 1 { format!("<code>{}</code>", esc(part)) } else { esc(part) }).collect()
 }
 
 /// A word on a tinted ground; `class` is a name of ours.
-pub(super) fn badge(class: &str, word: &str) -> String {
+pub(crate) fn badge(class: &str, word: &str) -> String {
     format!(r#"<span class="badge {class}">{}</span>"#, esc(word))
 }
 

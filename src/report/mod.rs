@@ -13,7 +13,7 @@ pub(crate) mod backtest;
 mod card;
 pub(crate) mod chart;
 pub(crate) mod data;
-mod escape;
+pub(crate) mod escape;
 pub(crate) mod gather;
 pub(crate) mod html;
 pub(crate) mod overview;
@@ -24,4 +24,4 @@ pub(crate) mod words;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod xml;
+pub(crate) mod xml;

@@ -5,7 +5,7 @@ const VOID: [&str; 3] = ["meta", "br", "hr"];
 
 /// Checks that every element is closed in order, every attribute is quoted, and every entity is a known one. Returns the
 /// text between the tags.
-pub(super) fn well_formed(markup: &str) -> Result<String, String> {
+pub(crate) fn well_formed(markup: &str) -> Result<String, String> {
     let mut open: Vec<&str> = Vec::new();
     let mut text = String::new();
     let mut rest = markup.strip_prefix("<!doctype html>").unwrap_or(markup);

@@ -14,8 +14,11 @@ use bellwether_model::unit::Unit;
 use bellwether_model::verdict::Verdict;
 
 use crate::detect::{Evaluation, Findings, Skip, SkipReason};
-use crate::drift::column::{ColumnReport, Comparison, Statistic, judge};
-use crate::drift::profile::{Distribution, compare};
+use crate::drift::column::Statistic;
+use crate::drift::dataset::{DatasetRule, decide};
+use crate::drift::examine::{Examination, Test};
+use crate::drift::measure::Measure;
+use crate::drift::profile::{self, Distribution};
 use crate::drift::rule::DriftRule;
 use crate::scan::Ending;
 
@@ -59,15 +62,16 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
                 if let Some(end) = track.silence_before(rule, time) {
                     findings.signals.push(track.close(rule, &subject, end, at));
                 }
-                match track.compare(rule, time) {
-                    Ok(comparison) => family.push((*column, subject, comparison)),
+                match track.examine(rule, time) {
+                    Ok(found) => family.push((*column, subject, found)),
                     Err(reason) => findings.skipped.push(Skip { rule: rule.name.clone(), subject: Some(subject), reason }),
                 }
             }
-            let reports = judge(family.iter().map(|(.., c)| c.clone()).collect(), rule);
-            for ((column, subject, _), report) in family.into_iter().zip(reports) {
+            let examined: Vec<Examination> = family.iter().map(|(.., found)| found.clone()).collect();
+            let decision = decide(&examined, &[], &DatasetRule { q: rule.q, ..DatasetRule::default() });
+            for ((column, subject, found), decided) in family.into_iter().zip(decision.columns) {
                 let Some(track) = columns.get_mut(column) else { continue };
-                findings.signals.extend(track.step(rule, &subject, time, &report, at));
+                findings.signals.extend(track.step(rule, &subject, time, (&found, decided.verdict), at));
                 findings.samples += 1;
                 judged.insert(column);
             }
@@ -101,6 +105,8 @@ struct Open {
     opened_at: Timestamp,
     last_at: Timestamp,
     method: Method,
+    /// The effect from which it was drift.
+    line: f64,
     peak: Statistic,
     reported: f64,
     words: String,
@@ -117,6 +123,7 @@ impl<'a> Track<'a> {
                     opened_at: signal.opened_at,
                     last_at: signal.last_at,
                     method: signal.method,
+                    line: signal.upper,
                     peak: Statistic { value: signal.value, p_value: signal.p_value.unwrap_or(1.0) },
                     reported: signal.score,
                     words: signal.hint.split_once(DRIFTED).map_or(signal.hint.as_str(), |(_, words)| words).to_owned(),
@@ -135,10 +142,10 @@ impl<'a> Track<'a> {
         }
         let times: Vec<Timestamp> = self.profiles.range(opened_at..).map(|(t, _)| *t).filter(|t| *t <= since).collect();
         for time in times {
-            let Ok(comparison) = self.compare(rule, time) else { continue };
-            let words = self.words(rule, time, &comparison);
+            let Ok(found) = self.examine(rule, time) else { continue };
+            let words = self.words(rule, time, &found);
             if let Some(open) = &mut self.open {
-                open.take(time, &comparison, words);
+                open.take(time, &found, words);
             }
         }
     }
@@ -151,15 +158,15 @@ impl<'a> Track<'a> {
         self.profiles.range(start.min(end)..end).filter(|(t, _)| counts(t)).map(|(_, p)| p).collect()
     }
 
-    fn compare(&self, rule: &DriftRule, time: Timestamp) -> Result<Comparison, SkipReason> {
+    fn examine(&self, rule: &DriftRule, time: Timestamp) -> Result<Examination, SkipReason> {
         let Some((_, current)) = self.profiles.get(&time) else { return Err(SkipReason::NoData) };
         let current = current.as_ref().map_err(|reason| *reason)?;
         let reference = self.reference(rule, time);
-        let pool = Distribution::pooled(reference.iter().filter_map(|(_, d)| d.as_ref().ok()));
-        if pool.count() == 0 {
+        let known: Vec<&Distribution> = reference.iter().filter_map(|(_, d)| d.as_ref().ok()).collect();
+        if known.iter().all(|d| d.count() == 0) {
             return Err(SkipReason::NotEnoughHistory);
         }
-        Ok(compare(&pool, current, rule.bins))
+        Ok(profile::examine(&known, current, rule))
     }
 
     /// The latest profile before `time`; where there is none, the latest that an open signal's row knows.
@@ -175,21 +182,29 @@ impl<'a> Track<'a> {
     }
 
     /// Judges one profile: the transitions it makes.
-    fn step(&mut self, rule: &DriftRule, subject: &Subject, time: Timestamp, report: &ColumnReport, at: &Evaluation) -> Vec<Signal> {
-        let comparison = &report.comparison;
-        let drifted = report.verdict == Verdict::Fail;
-        let words = if drifted { self.words(rule, time, comparison) } else { String::new() };
+    fn step(
+        &mut self,
+        rule: &DriftRule,
+        subject: &Subject,
+        time: Timestamp,
+        (found, verdict): (&Examination, Verdict),
+        at: &Evaluation,
+    ) -> Vec<Signal> {
+        let drifted = verdict == Verdict::Fail;
+        let words = if drifted { self.words(rule, time, found) } else { String::new() };
         let latest = self.latest_before(time);
         let Some(open) = &mut self.open else {
-            if !drifted {
+            // The test that is farthest beyond its line; of equals the distance.
+            let relative = |t: &&Test| t.effect / t.line;
+            let Some(test) = found.tests().max_by(|a, b| relative(a).total_cmp(&relative(b))).filter(|_| drifted) else {
                 return Vec::new();
-            }
-            let effect = |s: Option<Statistic>, line: f64| s.map_or(0.0, |s| s.value / line);
-            let method = if effect(comparison.psi, rule.psi) > effect(comparison.ks, rule.ks) { Method::Psi } else { Method::Ks };
+            };
+            let method = if test.measure == Measure::Psi { Method::Psi } else { Method::Ks };
             let nothing = Statistic { value: 0.0, p_value: 1.0 };
-            let mut open = Open { opened_at: time, last_at: time, method, peak: nothing, reported: 0.0, words: String::new() };
-            open.take(time, comparison, words);
-            open.reported = open.score(rule);
+            let mut open =
+                Open { opened_at: time, last_at: time, method, line: test.line, peak: nothing, reported: 0.0, words: String::new() };
+            open.take(time, found, words);
+            open.reported = open.score();
             let row = open.row(rule, subject, SignalState::Opened, None, at);
             self.open = Some(open);
             return vec![row];
@@ -202,9 +217,9 @@ impl<'a> Track<'a> {
             open.last_at = latest.unwrap_or(open.last_at);
             return vec![self.close(rule, subject, (Ending::NewNormal, time), at)];
         }
-        open.take(time, comparison, words);
-        if open.score(rule) >= 1.5 * open.reported {
-            open.reported = open.score(rule);
+        open.take(time, found, words);
+        if open.score() >= 1.5 * open.reported {
+            open.reported = open.score();
             return vec![open.row(rule, subject, SignalState::Worsened, None, at)];
         }
         Vec::new()
@@ -227,13 +242,12 @@ impl<'a> Track<'a> {
     }
 
     /// What is to say of a profile.
-    fn words(&self, rule: &DriftRule, time: Timestamp, comparison: &Comparison) -> String {
+    fn words(&self, rule: &DriftRule, time: Timestamp, found: &Examination) -> String {
         let mut parts = Vec::new();
         let number = |v: f64| Unit::Number.show(v);
-        for (name, statistic, line) in [("PSI", comparison.psi, rule.psi), ("KS distance", comparison.ks, rule.ks)] {
-            if let Some(s) = statistic {
-                parts.push(format!("{name} {} (line {})", number(s.value), number(line)));
-            }
+        for test in found.tests() {
+            let name = if test.measure == Measure::Psi { "PSI" } else { "KS distance" };
+            parts.push(format!("{name} {} (line {})", number(test.effect), number(test.line)));
         }
         let reference = self.reference(rule, time);
         let pool = Distribution::pooled(reference.iter().filter_map(|(_, d)| d.as_ref().ok()));
@@ -241,7 +255,7 @@ impl<'a> Track<'a> {
             if let (Some(now), Some(before)) = (current.median(), pool.median()) {
                 parts.push(format!("median {}, was {}", number(now), number(before)));
             }
-            parts.extend(comparison.notes.iter().map(ToString::to_string));
+            parts.extend(found.notes.iter().map(ToString::to_string));
             parts.push(format!("{} values against {} in the {} profiles before", current.count(), pool.count(), reference.len()));
         }
         parts.join("; ")
@@ -249,20 +263,17 @@ impl<'a> Track<'a> {
 }
 
 impl Open {
-    fn take(&mut self, time: Timestamp, comparison: &Comparison, words: String) {
+    fn take(&mut self, time: Timestamp, found: &Examination, words: String) {
         self.last_at = time;
-        let own = if self.method == Method::Psi { comparison.psi } else { comparison.ks };
+        let measure = if self.method == Method::Psi { Measure::Psi } else { Measure::KolmogorovSmirnov };
+        let own = found.tests().find(|t| t.measure == measure).map(|t| Statistic { value: t.effect, p_value: t.p_value });
         if let Some(own) = own.filter(|s| s.value > self.peak.value || self.words.is_empty()) {
             (self.peak, self.words) = (own, words);
         }
     }
 
-    fn line(&self, rule: &DriftRule) -> f64 {
-        if self.method == Method::Psi { rule.psi } else { rule.ks }
-    }
-
-    fn score(&self, rule: &DriftRule) -> f64 {
-        (self.peak.value / self.line(rule)).min(crate::band::SCORE_CAP)
+    fn score(&self) -> f64 {
+        (self.peak.value / self.line).min(crate::band::SCORE_CAP)
     }
 
     fn row(&self, rule: &DriftRule, subject: &Subject, state: SignalState, end: Option<(Ending, Timestamp)>, at: &Evaluation) -> Signal {
@@ -292,11 +303,11 @@ impl Open {
             opened_at: self.opened_at,
             last_at: self.last_at,
             closed_at: end.map(|(_, t)| t),
-            score: self.score(rule),
+            score: self.score(),
             value: self.peak.value,
             expected: 0.0,
             lower: 0.0,
-            upper: self.line(rule),
+            upper: self.line,
             p_value: Some(self.peak.p_value),
             direction: Direction::Shape,
             severity: rule.severity,

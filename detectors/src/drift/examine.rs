@@ -7,8 +7,9 @@ use bellwether_model::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::band::is_measurement;
-use crate::drift::column::{Column, Note, Statistic, category_notes, number_notes, rows_and_nulls};
+use crate::drift::column::{Column, Note, Statistic, category_notes, few_rows, number_notes, rows_and_nulls};
 use crate::drift::contingency;
+use crate::drift::identifier::names_rows;
 use crate::drift::measure::{self, FEW, Measure};
 use crate::drift::order::{Scratch, sort};
 
@@ -46,7 +47,7 @@ pub struct Test {
 }
 
 impl Test {
-    fn new(measure: Measure, Statistic { value, p_value }: Statistic, line: f64) -> Self {
+    pub(crate) fn new(measure: Measure, Statistic { value, p_value }: Statistic, line: f64) -> Self {
         Self { measure, effect: value, line, p_value }
     }
 
@@ -67,8 +68,8 @@ impl fmt::Display for Test {
 /// What was found in one column. Holds no NaN.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Examination {
-    /// The test of its values; `None` where there is nothing to compare.
-    pub values: Option<Test>,
+    /// The tests of its values: one, or two where only quantiles are known; none where there is nothing to compare.
+    pub values: Vec<Test>,
     /// The test of its share of nulls; `None` where there are none, or no rows.
     pub nulls: Option<Test>,
     /// What is odd.
@@ -82,13 +83,13 @@ impl Examination {
     }
 
     /// What is to say where its tests found no change, or there are none: `fail` when the type changed, `no_data` without rows or values now,
-    /// `inconclusive` without any to compare with, otherwise `pass`.
+    /// `inconclusive` without any to compare with or with too few to tell, otherwise `pass`.
     pub fn verdict_without_change(&self) -> Verdict {
         let has = |note: &Note| self.notes.contains(note);
         match () {
             () if has(&Note::TypeChanged) => Verdict::Fail,
             () if has(&Note::Empty) || has(&Note::AllNull) => Verdict::NoData,
-            () if self.values.is_none() => Verdict::Inconclusive,
+            () if self.values.is_empty() || self.notes.iter().any(|n| matches!(n, Note::FewRows { .. })) => Verdict::Inconclusive,
             () => Verdict::Pass,
         }
     }
@@ -96,7 +97,13 @@ impl Examination {
 
 /// Looks at two samples of a column.
 pub fn examine(reference: Column<'_>, current: Column<'_>, settings: &Settings) -> Examination {
+    let names_them = names_rows(&reference) && names_rows(&current);
     match (reference, current) {
+        (a, b) if names_them && a.is_numbers() == b.is_numbers() => {
+            let mut found = Examination { notes: vec![Note::NamesRows], ..Examination::default() };
+            finish(&mut found, a.values_and_nulls(), b.values_and_nulls(), settings);
+            found
+        }
         (Column::Numbers { values: a, nulls: a_nulls }, Column::Numbers { values: b, nulls: b_nulls }) => {
             let mut found = numbers(a, b, settings);
             finish(&mut found, (a.len() as u64, a_nulls), (b.len() as u64, b_nulls), settings);
@@ -105,7 +112,7 @@ pub fn examine(reference: Column<'_>, current: Column<'_>, settings: &Settings) 
         (Column::Categories { counts: a, nulls: a_nulls }, Column::Categories { counts: b, nulls: b_nulls }) => {
             let names: Vec<&String> = a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))).collect();
             let count = |counts: &BTreeMap<String, u64>| names.iter().map(|n| counts.get(*n).copied().unwrap_or(0)).collect::<Vec<u64>>();
-            let values = categories(&count(a), &count(b), settings);
+            let values = categories(&count(a), &count(b), settings).into_iter().collect();
             let mut found = Examination { values, nulls: None, notes: category_notes(a, b) };
             finish(&mut found, (a.values().sum(), a_nulls), (b.values().sum(), b_nulls), settings);
             found
@@ -136,7 +143,7 @@ fn numbers(a: &[f64], b: &[f64], settings: &Settings) -> Examination {
             measured.or_else(|| Some(Test::new(ranks, measure::numbers(ranks, &before, &now, settings.bins)?, ranks.line())))
         }
     };
-    Examination { values, nulls: None, notes }
+    Examination { values: values.into_iter().collect(), nulls: None, notes }
 }
 
 /// Counts of the different values of both sorted lists, where they are few.
@@ -170,6 +177,7 @@ fn categories(a: &[u64], b: &[u64], settings: &Settings) -> Option<Test> {
 /// Adds what rows and nulls tell.
 fn finish(found: &mut Examination, reference: (u64, u64), current: (u64, u64), settings: &Settings) {
     let mut notes = rows_and_nulls(reference, current);
+    notes.extend(few_rows(reference.0, current.0));
     notes.append(&mut found.notes);
     found.notes = notes;
     found.nulls = null_test(reference, current, settings.nulls);
@@ -205,7 +213,8 @@ mod tests {
 
     #[test]
     fn the_measure_is_chosen_or_asked_for() {
-        let measure = |a: &[f64], b: &[f64], settings: Settings| examine(numbers(a, 0), numbers(b, 0), &settings).values.map(|t| t.measure);
+        let measure =
+            |a: &[f64], b: &[f64], settings: Settings| examine(numbers(a, 0), numbers(b, 0), &settings).values.first().map(|t| t.measure);
         let default = Settings::default();
         assert_eq!(measure(&ramp(500, 0.0), &ramp(500, 9.0), default), Some(Measure::KolmogorovSmirnov));
         assert_eq!(measure(&ramp(5_000, 0.0), &ramp(500, 9.0), default), Some(Measure::Wasserstein));
@@ -219,7 +228,7 @@ mod tests {
             "numbers have no χ²"
         );
         // A constant has no deviation to measure in.
-        let moved = look(numbers(&[3.0; 2_000], 0), numbers(&ramp(2_000, 0.0), 0)).values.unwrap();
+        let moved = look(numbers(&[3.0; 2_000], 0), numbers(&ramp(2_000, 0.0), 0)).values[0];
         assert!(moved.measure == Measure::KolmogorovSmirnov && moved.matters() && moved.p_value < 1e-9);
         let words = moved.to_string();
         assert!(words.starts_with("kolmogorov_smirnov 0.998 (line 0.1; largest difference of shares), p "), "{words}");
@@ -240,14 +249,17 @@ mod tests {
         assert_eq!(verdict(numbers(&[], 9), numbers(&[], 9)), Verdict::NoData);
         assert_eq!(verdict(numbers(&[], 9), numbers(&varied, 0)), Verdict::Inconclusive);
         let all_null = look(numbers(&varied, 0), numbers(&[], 500));
-        assert!(all_null.values.is_none() && all_null.nulls.is_some_and(|t| t.matters() && t.p_value < 1e-9));
+        assert!(all_null.values.is_empty() && all_null.nulls.is_some_and(|t| t.matters() && t.p_value < 1e-9));
         assert!(all_null.notes.contains(&Note::AllNull) && all_null.notes.contains(&Note::NullShare { before: 0.0, now: 1.0 }));
         let broken = look(numbers(&varied, 0), numbers(&[f64::NAN, f64::INFINITY, 3.0], 0));
         assert!(broken.notes.contains(&Note::NotNumbers { count: 2 }));
         let of = |pairs: &[(&str, u64)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect::<BTreeMap<_, _>>();
         let (a, b) = (of(&[("x", 500), ("y", 500)]), of(&[("x", 500), ("z", 500)]));
         let found = look(Column::Categories { counts: &a, nulls: 0 }, Column::Categories { counts: &b, nulls: 0 });
-        assert!(found.notes.len() == 2 && found.values.is_some_and(|t| t.measure == Measure::ChiSquare && t.matters() && t.p_value < 1e-9));
+        assert!(
+            found.notes.len() == 2
+                && found.values.first().is_some_and(|t| t.measure == Measure::ChiSquare && t.matters() && t.p_value < 1e-9)
+        );
     }
 
     proptest! {

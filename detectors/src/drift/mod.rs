@@ -9,11 +9,13 @@
 //! * [`ks`] ([`kolmogorov`] is its distribution), [`wasserstein`], [`energy`], [`cramer_von_mises`] — statistics of numbers;
 //! * [`psi`], [`bins`], [`jensen_shannon`], [`hellinger`], [`kullback_leibler`] — statistics of shares in bins;
 //! * [`contingency`] — statistics of categories; [`correction`] — many p-values at once;
-//! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named;
+//! * [`mod@column`] — two samples of a column, numbers or categories, with everything that can be odd about them named; [`identifier`] —
+//!   columns that name rows;
 //! * [`measure`] — which statistic for which column; [`examine`] — one column; [`dataset`] — many columns, one decision;
 //!   [`learned`] — lines out of chunks of the reference;
 //! * [`histogram`], [`quantiles`], [`distinct`], [`frequent`] — columns in little room, part by part; [`sketch`] — all of
 //!   them of one column, to be stored; [`stored`] — what may not be read back; [`stream`] — seeded random numbers;
+//! * [`shape`] — what a column looks like, to be drawn; [`words`] — how it changed, to be said;
 //! * [`embedding`] — rows of many numbers: [`mmd`], [`domain`] classifier, PCA [`reconstruction`];
 //! * [`performance`] — how well a classifier does, with labels and without; [`fairness`] — whether groups are treated alike;
 //!   [`interval`] — limits of shares;
@@ -37,6 +39,7 @@ pub mod fairness;
 pub mod frequent;
 pub mod hellinger;
 pub mod histogram;
+pub mod identifier;
 pub mod interval;
 pub mod jensen_shannon;
 pub mod kolmogorov;
@@ -52,10 +55,12 @@ pub mod psi;
 pub mod quantiles;
 pub mod reconstruction;
 pub mod rule;
+pub mod shape;
 pub mod sketch;
 pub mod stored;
 pub mod stream;
 pub mod wasserstein;
+pub mod words;
 
 pub use detect::detect_drift;
 pub use rule::DriftRule;

@@ -59,9 +59,13 @@ impl BothWays {
 
 /// Estimates and counts. Predictions at or above `threshold` are called positive; probabilities that are not from 0 to 1 are passed over.
 pub fn both_ways(rows: &[Scored], threshold: f64) -> BothWays {
+    of_calls(rows.iter().map(|row| (row.probability >= threshold, *row)))
+}
+
+/// The same of predictions that come with whether they were called positive, which may rest on another score than the probability.
+pub fn of_calls(rows: impl IntoIterator<Item = (bool, Scored)>) -> BothWays {
     let (mut all, mut labelled, mut true_ones) = (Confusion::default(), Confusion::default(), Confusion::default());
-    for row in rows.iter().filter(|r| (0.0..=1.0).contains(&r.probability)) {
-        let is_called = row.probability >= threshold;
+    for (is_called, row) in rows.into_iter().filter(|(_, r)| (0.0..=1.0).contains(&r.probability)) {
         all.add(is_called, row.probability);
         if let Some(label) = row.label {
             labelled.add(is_called, row.probability);

@@ -9,7 +9,11 @@ use bellwether_model::dataset::ColumnProfile;
 
 use crate::band::is_measurement;
 use crate::detect::SkipReason;
-use crate::drift::column::{Comparison, Note, Statistic, rows_and_nulls};
+use crate::drift::column::{Note, Statistic, rows_and_nulls};
+use crate::drift::examine::{Examination, Test};
+use crate::drift::learned::{self, Usual};
+use crate::drift::measure::Measure;
+use crate::drift::rule::DriftRule;
 use crate::drift::{ks, psi};
 
 /// A value and the levels that the distribution function has at it: just below it, and with it.
@@ -192,8 +196,38 @@ fn level(knots: &[Knot], next: usize, value: f64, side: Side) -> (f64, f64) {
     }
 }
 
-/// Compares a profile with those before it.
-pub fn compare(reference: &Distribution, current: &Distribution, bins: usize) -> Comparison {
+/// Profiles that a line is learned from, the newest of the reference.
+const LEARNED_FROM: usize = 30;
+/// Standard deviations above the mean of a statistic that are usual.
+const WIDTH: f64 = 3.0;
+
+/// Compares a profile with those before it. Its tests are by population stability index and by Kolmogorov–Smirnov distance. A line is the rule's,
+/// or what is usual between the profiles of the reference where that is more: what the column has always done is no drift.
+pub fn examine(reference: &[&Distribution], current: &Distribution, rule: &DriftRule) -> Examination {
+    let pool = Distribution::pooled(reference.iter().copied());
+    let mut found = compare(&pool, current, rule);
+    if found.tests().any(Test::matters) {
+        for test in &mut found.values {
+            test.line = usual(reference, test.measure, rule).map_or(test.line, |u| u.upper.max(test.line));
+        }
+    }
+    found
+}
+
+/// What is usual between the newest profiles of a reference: each against the others together. `None` with too few of them.
+fn usual(reference: &[&Distribution], measure: Measure, rule: &DriftRule) -> Option<Usual> {
+    let newest = &reference[reference.len().saturating_sub(LEARNED_FROM)..];
+    let of = |i: usize| {
+        let others = newest.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, d)| *d);
+        let found = compare(&Distribution::pooled(others), newest[i], rule);
+        found.values.iter().find(|t| t.measure == measure).map(|t| t.effect)
+    };
+    let effects: Vec<f64> = (0..newest.len()).filter_map(of).collect();
+    learned::learn(&effects, WIDTH)
+}
+
+/// Compares a profile with a pool of others, by the rule's lines.
+pub fn compare(reference: &Distribution, current: &Distribution, rule: &DriftRule) -> Examination {
     let mut notes = rows_and_nulls((reference.count, reference.nulls), (current.count, current.nulls));
     if current.not_numbers > 0 {
         notes.push(Note::NotNumbers { count: current.not_numbers });
@@ -210,7 +244,10 @@ pub fn compare(reference: &Distribution, current: &Distribution, bins: usize) ->
         let apart = farthest(&levels, &current.levels(&before)).max(farthest(&reference.levels(&now), &current.levels(&now)));
         ks = Some(Statistic { value: apart, p_value: ks::p_value(apart, reference.count as f64, current.count as f64) });
     }
-    Comparison { psi: index(reference, current, &before, &levels, bins), ks, notes }
+    let psi = index(reference, current, &before, &levels, rule.bins);
+    let lines = [(Measure::Psi, psi, rule.psi), (Measure::KolmogorovSmirnov, ks, rule.ks)];
+    let tests = lines.into_iter().filter_map(|(measure, statistic, line)| Some(Test::new(measure, statistic?, line)));
+    Examination { values: tests.collect(), nulls: None, notes }
 }
 
 /// The largest distance that is certain.
@@ -292,25 +329,32 @@ pub(crate) mod tests {
         Distribution::of(&profile(values, 0, levels, 0)).unwrap()
     }
 
+    /// The index and the distance.
+    fn effects(reference: &Distribution, current: &Distribution) -> (f64, f64) {
+        let found = compare(reference, current, &DriftRule::default());
+        let of = |measure| found.values.iter().find(|t| t.measure == measure).map_or(0.0, |t| t.effect);
+        (of(Measure::Psi), of(Measure::KolmogorovSmirnov))
+    }
+
     #[test]
     fn profiles_tell_about_what_the_values_tell() {
         // A skewed column, and the same half a deviation to the right.
         let a: Vec<f64> = (0..5_000).map(|i| (f64::from(i * 3_571 % 5_003) / 5_003.0 + 0.01).powi(3) * 10.0).collect();
         let b: Vec<f64> = a.iter().map(|v| v * 1.3 + 0.1).collect();
-        let got = compare(&read(&a, &DECILES), &read(&b, &DECILES), 10);
+        let (found_psi, found_ks) = effects(&read(&a, &DECILES), &read(&b, &DECILES));
         let (mut x, mut y) = (a.clone(), b.clone());
         x.sort_by(f64::total_cmp);
         y.sort_by(f64::total_cmp);
         let exact = ks::of_sorted(&x, &y).unwrap();
-        assert!((got.ks.unwrap().value - exact).abs() < 0.06, "{got:?} {exact}");
+        assert!((found_ks - exact).abs() < 0.06, "{found_ks} {exact}");
         let cut = psi::edges(&x, 10);
         let exact = psi::of_shares(&psi::shares(&psi::counts(&cut, &x)), &psi::shares(&psi::counts(&cut, &y)));
-        assert!((got.psi.unwrap().value - exact).abs() < 0.3 * exact + 0.02, "{got:?} {exact}");
+        assert!((found_psi - exact).abs() < 0.3 * exact + 0.02, "{found_psi} {exact}");
         assert!((read(&a, &DECILES).median().unwrap() - x[2_500]).abs() < 0.01);
         // Two halves pooled are the whole.
         let pool = Distribution::pooled([&read(&a[..2_500], &DECILES), &read(&a[2_500..], &DECILES)]);
-        let same = compare(&pool, &read(&a, &DECILES), 10);
-        assert!(same.ks.unwrap().value < 0.02 && same.psi.unwrap().value < 0.01, "{same:?}");
+        let same = effects(&pool, &read(&a, &DECILES));
+        assert!(same.1 < 0.02 && same.0 < 0.01, "{same:?}");
         assert_eq!(pool.count(), 5_000);
     }
 
@@ -318,13 +362,29 @@ pub(crate) mod tests {
     fn few_distinct_values_are_judged_by_what_is_certain() {
         let flips = |ones: usize| (0..1_000).map(|i| f64::from(u8::from(i < ones))).collect::<Vec<_>>();
         let quarters = [0.25, 0.5, 0.75];
-        let small = compare(&read(&flips(300), &quarters), &read(&flips(200), &quarters), 10);
-        assert!(small.ks.unwrap().value < 0.1 && small.psi.unwrap().value < 0.2, "{small:?}");
-        let large = compare(&read(&flips(100), &quarters), &read(&flips(900), &quarters), 10);
-        assert!(large.ks.unwrap().value >= 0.25, "{large:?}");
+        let small = effects(&read(&flips(300), &quarters), &read(&flips(200), &quarters));
+        assert!(small.1 < 0.1 && small.0 < 0.2, "{small:?}");
+        let large = effects(&read(&flips(100), &quarters), &read(&flips(900), &quarters));
+        assert!(large.1 >= 0.25, "{large:?}");
         let (five, six) = (read(&[5.0; 100], &quarters), read(&[6.0; 100], &quarters));
-        assert_eq!((compare(&five, &five, 10).ks.unwrap().value, compare(&five, &six, 10).ks.unwrap().value), (0.0, 1.0));
-        assert!(compare(&read(&flips(300), &quarters), &five, 10).notes.contains(&Note::BecameConstant { value: 5.0 }));
+        assert_eq!((effects(&five, &five).1, effects(&five, &six).1), (0.0, 1.0));
+        let constant = compare(&read(&flips(300), &quarters), &five, &DriftRule::default());
+        assert!(constant.notes.contains(&Note::BecameConstant { value: 5.0 }));
+    }
+
+    /// A column whose days differ by a deviation is usual at a deviation, and not at five.
+    #[test]
+    fn what_a_column_has_always_done_is_no_drift() {
+        let day = |shift: f64| read(&(0..2_000).map(|i| f64::from(i * 7_919 % 2_003) / 2_003.0 + shift).collect::<Vec<_>>(), &DECILES);
+        let verdicts = |shifts: &[f64], now: f64| {
+            let days: Vec<Distribution> = shifts.iter().map(|s| day(*s)).collect();
+            let found = examine(&days.iter().collect::<Vec<_>>(), &day(now), &DriftRule::default());
+            (found.values.iter().any(Test::matters), found.values.iter().map(|t| t.line).fold(0.0, f64::max))
+        };
+        let (restless, calm) = ([0.0, 0.3, 0.1, 0.25, 0.05, 0.2, 0.3, 0.0], [0.0; 8]);
+        assert!(verdicts(&calm, 0.3).0 && !verdicts(&restless, 0.3).0, "{:?}", verdicts(&restless, 0.3));
+        assert!(verdicts(&restless, 3.0).0);
+        assert_eq!(verdicts(&restless[..2], 3.0).1, DriftRule::default().psi, "two profiles teach nothing");
     }
 
     #[test]
@@ -341,8 +401,9 @@ pub(crate) mod tests {
         assert_eq!(Distribution::of(&profile(&[], 0, &[0.5], 0)), Err(SkipReason::NoData));
         let all_null = Distribution::of(&profile(&[], 7, &[0.5], 0)).unwrap();
         let was = read(&values, &[0.5]);
-        let found = compare(&was, &all_null, 10);
-        assert!(found.ks.is_none() && found.psi.unwrap().value > 1.0 && found.notes.contains(&Note::AllNull));
+        let found = compare(&was, &all_null, &DriftRule::default());
+        let [psi] = &found.values[..] else { panic!("{found:?}") };
+        assert!(psi.measure == Measure::Psi && psi.effect > 1.0 && found.notes.contains(&Note::AllNull));
     }
 
     proptest! {
@@ -351,12 +412,13 @@ pub(crate) mod tests {
             let b: Vec<f64> = b.into_iter().map(f64::from).collect();
             let read = |v: &[f64]| Distribution::of(&profile(v, nulls, &DECILES, 0));
             if let (Ok(a), Ok(b)) = (read(&a), read(&b)) {
-                for c in [compare(&a, &b, 10), compare(&b, &a, 10), compare(&Distribution::pooled([&a, &b]), &b, 7)] {
-                    for s in [c.psi, c.ks].into_iter().flatten() {
-                        prop_assert!(s.value.is_finite() && s.value >= 0.0 && (0.0..=1.0).contains(&s.p_value), "{s:?}");
+                let rule = DriftRule { bins: 7, ..DriftRule::default() };
+                for c in [compare(&a, &b, &rule), compare(&b, &a, &rule), examine(&[&a, &b, &a], &b, &rule)] {
+                    for t in c.tests() {
+                        prop_assert!(t.effect.is_finite() && t.effect >= 0.0 && t.line > 0.0 && (0.0..=1.0).contains(&t.p_value), "{t:?}");
                     }
                 }
-                prop_assert_eq!(compare(&b, &b, 10).ks.map_or(0.0, |s| s.value), 0.0);
+                prop_assert_eq!(effects(&b, &b).1, 0.0);
             }
         }
     }

@@ -175,7 +175,12 @@ impl Quantiles {
                 self.levels.push(Vec::new());
             }
             let mut full = std::mem::take(&mut self.levels[level]);
-            full.sort_unstable_by(f64::total_cmp);
+            if level == 0 {
+                sort_as_integers(&mut full);
+            } else {
+                // It is made of sorted runs.
+                full.sort_by(f64::total_cmp);
+            }
             // An odd one out stays behind.
             let left = if full.len() % 2 == 1 { full.pop() } else { None };
             let first = (self.stream.bits() >> 63) as usize;
@@ -186,6 +191,15 @@ impl Quantiles {
             self.variance += 4_f64.powi(level as i32);
         }
     }
+}
+
+/// Sorts in the order of [`f64::total_cmp`], as whole numbers of the same order, which compare faster.
+fn sort_as_integers(values: &mut [f64]) {
+    // Of negative numbers all bits but the sign are turned round; doing it twice undoes it.
+    let turned = |bits: i64| bits ^ (((bits >> 63) as u64) >> 1) as i64;
+    let mut keys: Vec<i64> = values.iter().map(|v| turned(v.to_bits() as i64)).collect();
+    keys.sort_unstable();
+    values.iter_mut().zip(keys).for_each(|(value, key)| *value = f64::from_bits(turned(key) as u64));
 }
 
 /// Kolmogorov–Smirnov distance of two sketches; `None` when one is empty.
@@ -250,6 +264,15 @@ mod tests {
             }
         }
         assert!(ratios.iter().all(|r| *r < 1.0) && ratios.iter().any(|r| *r > 0.1), "{ratios:?}");
+    }
+
+    #[test]
+    fn both_orders_are_one() {
+        let mut values = vec![3.5, -0.0, 0.0, -2.0, f64::MAX, f64::MIN, -1e-300, 7.0, -2.0];
+        let mut other = values.clone();
+        sort_as_integers(&mut values);
+        other.sort_by(f64::total_cmp);
+        assert_eq!(values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), other.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
     }
 
     #[test]

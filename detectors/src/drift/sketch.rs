@@ -6,13 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::band::is_measurement;
-use crate::drift::column::{Note, Statistic, category_notes, rows_and_nulls};
+use crate::drift::column::{Note, Statistic, category_notes, few_rows, rows_and_nulls};
 use crate::drift::distinct::Distinct;
 use crate::drift::examine::{Examination, Settings, Test, null_test};
 use crate::drift::frequent::Frequent;
 use crate::drift::histogram::{self, Estimate, Grid, GridError, Histogram};
+use crate::drift::identifier::sketch_names_rows;
 use crate::drift::measure::{self, Measure};
 use crate::drift::quantiles::{self, Quantiles};
+use crate::drift::shape::Steps;
 use crate::drift::{ks, psi};
 
 /// The probability with which a stated error may be exceeded.
@@ -36,7 +38,7 @@ enum Values {
     Categories(Frequent),
 }
 
-/// Two sketches that cannot be merged or compared.
+/// Two sketches that cannot be merged.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum SketchError {
     /// One holds numbers, the other categories.
@@ -167,9 +169,12 @@ impl Sketch {
 /// What two sketches say of a column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// As of the values themselves, so that [`crate::drift::dataset::decide`] takes it. Its test of numbers is Kolmogorov–Smirnov's, whose
-    /// p-value is that of the smallest distance that the error allows; that of categories is chosen as always.
+    /// As of the values themselves, so that [`crate::drift::dataset::decide`] takes it. Its test of numbers is Wasserstein's in deviations for
+    /// large references whose values lie on the grid, otherwise Kolmogorov–Smirnov's; the p-value is that of the smallest
+    /// distance that the error allows. That of categories is chosen as always.
     pub examination: Examination,
+    /// By how much the effect of its test may be wrong; `None` without a test.
+    pub error: Option<f64>,
     /// The Kolmogorov–Smirnov distance of numbers, wrong by more than its error at most once in a hundred times.
     pub ks: Option<Estimate>,
     /// The Wasserstein distance of numbers from the histograms; `None` where values lie beside the grid.
@@ -178,14 +183,23 @@ pub struct Compared {
     pub psi: Option<f64>,
 }
 
-/// Compares two sketches of a column.
-///
-/// # Errors
-/// Where the grids differ. Different types are a finding.
-pub fn compare(reference: &Sketch, current: &Sketch, settings: &Settings) -> Result<Compared, SketchError> {
+/// Compares two sketches of a column. Different types are a finding; where grids differ, the ranks tell alone.
+pub fn compare(reference: &Sketch, current: &Sketch, settings: &Settings) -> Compared {
     let values = |s: &Sketch| s.rows - s.nulls;
     let mut notes = rows_and_nulls((values(reference), reference.nulls), (values(current), current.nulls));
+    notes.extend(few_rows(values(reference), values(current)));
     let nulls = null_test((values(reference), reference.nulls), (values(current), current.nulls), settings.nulls);
+    let without = |values: Vec<Test>, notes| Compared {
+        examination: Examination { values, nulls, notes },
+        error: None,
+        ks: None,
+        wasserstein: None,
+        psi: None,
+    };
+    if sketch_names_rows(reference) && sketch_names_rows(current) {
+        notes.push(Note::NamesRows);
+        return without(Vec::new(), notes);
+    }
     match (&reference.values, &current.values) {
         (Values::Numbers { histogram: x, quantiles: a }, Values::Numbers { histogram: y, quantiles: b }) => {
             if current.not_numbers > 0 {
@@ -195,19 +209,19 @@ pub fn compare(reference: &Sketch, current: &Sketch, settings: &Settings) -> Res
             if let (true, false, Some((value, _))) = (varies(a), varies(b), b.range()) {
                 notes.push(Note::BecameConstant { value });
             }
-            let by_cells = histogram::distances(x, y)?;
+            let by_cells = histogram::distances(x, y).ok().flatten();
             let by_ranks = quantiles::ks(a, b)
                 .map(|value| Estimate { value, error: a.error_everywhere(DOUBT / 2.0) + b.error_everywhere(DOUBT / 2.0) });
             let ks = by_cells.map(|(ks, _)| ks).into_iter().chain(by_ranks).min_by(|p, q| p.error.total_cmp(&q.error));
-            let test = ks.map(|Estimate { value, error }| {
-                let p_value = ks::p_value((value - error).max(0.0), a.count() as f64, b.count() as f64);
-                let measure = Measure::KolmogorovSmirnov;
-                let line = settings.line.filter(|_| settings.measure == Some(measure)).unwrap_or(measure.line());
-                Test { measure, effect: value, line, p_value }
-            });
-            let psi = ks.map(|_| stability(a, b, settings.bins));
             let wasserstein = by_cells.and_then(|(_, w)| w);
-            Ok(Compared { examination: Examination { values: test, nulls, notes }, ks, wasserstein, psi })
+            let test = ks.map(|ks| number_test((a, b), ks, wasserstein, settings));
+            Compared {
+                examination: Examination { values: test.iter().map(|(t, _)| *t).collect(), nulls, notes },
+                error: test.map(|(_, error)| error),
+                ks,
+                wasserstein,
+                psi: ks.map(|_| stability(a, b, settings.bins)),
+            }
         }
         (Values::Categories(a), Values::Categories(b)) => {
             if a.missing() + b.missing() == 0 {
@@ -218,13 +232,25 @@ pub fn compare(reference: &Sketch, current: &Sketch, settings: &Settings) -> Res
             let measured: Option<Statistic> = measure::categories(measure, &before, &now);
             let test = measured.map(|s| Test { measure, effect: s.value, line: measure.line(), p_value: s.p_value });
             let psi = measured.map(|_| psi::of_shares(&psi::shares(&before), &psi::shares(&now)));
-            Ok(Compared { examination: Examination { values: test, nulls, notes }, ks: None, wasserstein: None, psi })
+            let missing = |f: &Frequent| f.missing() as f64 / f.total().max(1) as f64;
+            let error = test.map(|_| missing(a) + missing(b));
+            Compared { error, psi, ..without(test.into_iter().collect(), notes) }
         }
-        _ => {
-            let examination = Examination { values: None, nulls: None, notes: vec![Note::TypeChanged] };
-            Ok(Compared { examination, ks: None, wasserstein: None, psi: None })
-        }
+        _ => without(Vec::new(), vec![Note::TypeChanged]),
     }
+}
+
+/// The test of numbers, and by how much its effect may be wrong.
+fn number_test((a, b): (&Quantiles, &Quantiles), ks: Estimate, wasserstein: Option<Estimate>, settings: &Settings) -> (Test, f64) {
+    let p_value = ks::p_value((ks.value - ks.error).max(0.0), a.count() as f64, b.count() as f64);
+    let wanted = settings.measure.unwrap_or(Measure::for_numbers(a.count() as usize));
+    let deviation = Steps::of_sketch(a).map(|s| s.summary().deviation).filter(|d| *d > 0.0);
+    let (measure, effect, error) = match (wasserstein, deviation) {
+        (Some(w), Some(deviation)) if wanted == Measure::Wasserstein => (wanted, w.value / deviation, w.error / deviation),
+        _ => (Measure::KolmogorovSmirnov, ks.value, ks.error),
+    };
+    let line = settings.line.filter(|_| settings.measure.is_none_or(|m| m == measure)).unwrap_or(measure.line());
+    (Test { measure, effect, line, p_value }, error)
 }
 
 /// The index over bins between the reference's quantiles.
@@ -285,7 +311,7 @@ mod tests {
             whole
         };
         let (before, now) = (days(&a, 100), days(&b, 200));
-        let found = compare(&before, &now, &Settings::default()).unwrap();
+        let found = compare(&before, &now, &Settings::default());
         let exact = between::distances(&sorted(&a), &sorted(&b)).unwrap();
         let (ks, wasserstein) = (found.ks.unwrap(), found.wasserstein.unwrap());
         assert!((ks.value - exact.ks).abs() <= ks.error && ks.error < 0.003, "{ks:?} {exact:?}");
@@ -293,7 +319,7 @@ mod tests {
         let cut = psi::edges(&sorted(&a), 10);
         let index = psi::of_shares(&psi::shares(&psi::counts(&cut, &a)), &psi::shares(&psi::counts(&cut, &b)));
         assert!((found.psi.unwrap() / index - 1.0).abs() < 0.1, "{:?} {index}", found.psi);
-        assert!(found.examination.values.is_some_and(|t| t.p_value < 1e-50));
+        assert!(found.examination.values[0].p_value < 1e-50);
         let size = serde_json::to_string(&before).unwrap().len();
         assert!(size < 150_000 && (before.distinct() as f64 / 30_000.0 - 1.0).abs() < 0.05, "{size} {}", before.distinct());
     }
@@ -307,17 +333,17 @@ mod tests {
             sketch
         };
         let (a, b) = (of(&[("x", 50), ("y", 30), ("z", 20)], 9, 0), of(&[("x", 20), ("y", 30), ("w", 50)], 9, 50));
-        let found = compare(&a, &b, &Settings::default()).unwrap();
+        let found = compare(&a, &b, &Settings::default());
         let names: Vec<String> = found.examination.notes.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["nulls 33.3 %, were 0 %", r#"category "z" is gone (was 20 %)"#, r#"new category "w" (50 %)"#]);
         assert!(found.examination.tests().count() == 2 && found.examination.tests().all(|t| t.p_value < 1e-6 && t.matters()));
         let many: Vec<(String, u64)> = (0..100).map(|i| (format!("c{i:02}"), 1 + 200 / (i + 1))).collect();
         let many: Vec<(&str, u64)> = many.iter().map(|(c, n)| (c.as_str(), *n)).collect();
         let lossy = of(&many, 4, 0);
-        let same = compare(&lossy, &lossy, &Settings::default()).unwrap().examination;
-        assert!(lossy.frequent().unwrap().missing() > 0 && same.values.is_some_and(|t| t.effect == 0.0) && same.notes.is_empty());
+        let same = compare(&lossy, &lossy, &Settings::default()).examination;
+        assert!(lossy.frequent().unwrap().missing() > 0 && same.values[0].effect == 0.0 && same.notes.is_empty());
         let number = numbers(&[1.0], Grid::new(0.0, 2.0, 4).unwrap(), 0);
-        assert_eq!(compare(&a, &number, &Settings::default()).unwrap().examination.notes, [Note::TypeChanged]);
+        assert_eq!(compare(&a, &number, &Settings::default()).examination.notes, [Note::TypeChanged]);
         assert_eq!(number.clone().merge(&a), Err(SketchError::Types));
         let other_grid = numbers(&[1.0], Grid::new(0.0, 3.0, 4).unwrap(), 0);
         assert_eq!(number.clone().merge(&other_grid), Err(SketchError::Grid(GridError::Different)));
@@ -336,7 +362,6 @@ mod tests {
             prop_assert_eq!(&merged, &whole);
             prop_assert_eq!(serde_json::from_str::<Sketch>(&serde_json::to_string(&merged).unwrap()).unwrap(), merged);
             for compared in [compare(&whole, &numbers(a, grid, 2), &Settings::default()), compare(&numbers(b, grid, 3), &whole, &Settings::default())] {
-                let compared = compared.unwrap();
                 prop_assert!(compared.examination.tests().all(|t| t.effect.is_finite() && (0.0..=1.0).contains(&t.p_value)), "{compared:?}");
                 prop_assert!(compared.psi.is_none_or(f64::is_finite));
             }

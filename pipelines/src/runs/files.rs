@@ -6,75 +6,27 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use arrow::error::ArrowError;
 use bellwether_embeddings::Redactor;
 use bellwether_lake::rows::objects;
 use bellwether_model::time::Timestamp;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
-use polars::prelude::{AnyValue, CsvParseOptions, CsvReadOptions, PolarsError, SerReader};
+use polars::prelude::{AnyValue, CsvParseOptions, CsvReadOptions, SerReader};
 use serde_json::{Map, Value};
 
 use super::Pulled;
 use super::row::Origin;
-use crate::columns::finding;
-
-/// Why a file gave no rows at all.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// It cannot be opened or read.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is no CSV.
-    #[error("{} is not a CSV file that can be read: {why}", path.display())]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// Why, in the reader's words.
-        why: String,
-    },
-    /// It is no Parquet, or a truncated one.
-    #[error("{} is not a Parquet file that can be read", path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
-    /// A Parquet column has a type that has no JSON form.
-    #[error("{} has a column that cannot be read", path.display())]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ArrowError,
-    },
-    /// Its extension is none of those known.
-    #[error("{} is none of .jsonl, .ndjson, .json, .csv, .tsv and .parquet", path.display())]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-    },
-}
+use crate::file::{FileError, Format};
 
 /// Reads all runs of a file. CPU-bound: call it from a blocking thread.
 pub fn read(path: &Path, redactor: &Redactor, recorded_at: Timestamp) -> Result<Pulled, FileError> {
     let source = source(path);
     let origin = Origin { source: &source, redactor, recorded_at };
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    match extension.as_str() {
-        "jsonl" | "ndjson" | "json" => jsonl(path, &origin).map_err(|source| FileError::Read { path: path.to_owned(), source }),
-        "csv" => csv(path, b',', &origin),
-        "tsv" => csv(path, b'\t', &origin),
-        "parquet" => parquet(path, &origin),
-        _ => Err(FileError::Unknown { path: path.to_owned() }),
+    match Format::of(path)? {
+        Format::JsonLines | Format::Json => jsonl(path, &origin).map_err(FileError::read(path)),
+        Format::Delimited(separator) => csv(path, separator, &origin),
+        Format::Parquet => parquet(path, &origin),
     }
 }
 
@@ -103,7 +55,7 @@ fn jsonl(path: &Path, origin: &Origin<'_>) -> std::io::Result<Pulled> {
 }
 
 fn csv(path: &Path, separator: u8, origin: &Origin<'_>) -> Result<Pulled, FileError> {
-    let wrong = |e: PolarsError| FileError::Csv { path: path.to_owned(), why: finding(&e) };
+    let wrong = FileError::text(path, Format::Delimited(separator));
     let options = CsvReadOptions::default()
         // No inference: every column is text.
         .with_infer_schema_length(Some(0))
@@ -138,9 +90,8 @@ fn nested(cell: String) -> Value {
 }
 
 fn parquet(path: &Path, origin: &Origin<'_>) -> Result<Pulled, FileError> {
-    let wrong = |source: ParquetError| FileError::Parquet { path: path.to_owned(), source };
-    let column = |source: ArrowError| FileError::Column { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let (wrong, column) = (FileError::parquet(path), FileError::column(path));
+    let file = File::open(path).map_err(FileError::read(path))?;
     let mut pulled = Pulled::default();
     let mut number = 0;
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).and_then(ParquetRecordBatchReaderBuilder::build).map_err(wrong)? {
