@@ -12,6 +12,7 @@
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
 //! * [mod@rank] — which playbook to recommend, how sure, and why; or why none.
 
+mod coarse;
 pub mod embed;
 pub mod index;
 pub mod neighbours;
