@@ -4,6 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::coarse::Coarse;
+use crate::onnx::EmbedError;
 
 /// Vectors of one space with their ids, searched exactly by cosine similarity.
 ///
@@ -55,6 +56,9 @@ pub enum IndexError {
         /// The vector's id; `query` for a query.
         id: String,
     },
+    /// There is no vector.
+    #[error("there is no vector to search with")]
+    NoVector(#[from] EmbedError),
 }
 
 impl Index {
