@@ -21,13 +21,15 @@ const RANKS: [(&str, u8); 11] = [
 ];
 
 /// Heavy dependencies and the only crates that may name them.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("deltalake-core", &["bellwether-lake", "bellwether-sql"]),
     ("datafusion", &["bellwether-lake", "bellwether-sql"]),
     ("polars", &["bellwether-pipelines"]),
     ("kube", &["bellwether-executor", "bellwether-pipelines", "bellwether"]),
     ("sqlx", &["bellwether-executor", "bellwether-pipelines"]),
     ("reqwest", &["bellwether-pipelines", "bellwether"]),
+    ("fastembed", &["bellwether-embeddings"]),
+    ("ort", &["bellwether-embeddings"]),
     ("axum", &["bellwether", "bellwether-tests"]),
     ("clap", &["bellwether"]),
     ("tokio", &["bellwether-lake", "bellwether-sql", "bellwether-executor", "bellwether-pipelines", "bellwether", "bellwether-tests"]),

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::onnx::{EmbedError, OnnxEmbedder};
+
 /// Turns texts into vectors of one space. Vectors of embedders with different ids are never compared.
 #[derive(Clone, Debug)]
 pub enum Embedder {
     /// Needs nothing but the text.
     Hashing(HashingEmbedder),
+    /// A sentence model in a local folder.
+    Onnx(OnnxEmbedder),
 }
 
 impl Default for Embedder {
@@ -22,6 +26,7 @@ impl Embedder {
     pub fn id(&self) -> String {
         match self {
             Self::Hashing(embedder) => embedder.id(),
+            Self::Onnx(embedder) => embedder.id().to_owned(),
         }
     }
 
@@ -29,13 +34,17 @@ impl Embedder {
     pub fn dimensions(&self) -> usize {
         match self {
             Self::Hashing(embedder) => embedder.dimensions,
+            Self::Onnx(embedder) => embedder.dimensions(),
         }
     }
 
     /// One vector for each text, of length 1; all zeros for a text without words, which resembles nothing.
-    pub fn embed(&self, texts: &[&str]) -> Vec<Vec<f32>> {
+    ///
+    /// Errs when a model fails; the hashing embedder never does.
+    pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         match self {
-            Self::Hashing(embedder) => texts.iter().map(|text| embedder.embed(text)).collect(),
+            Self::Hashing(embedder) => Ok(texts.iter().map(|text| embedder.embed(text)).collect()),
+            Self::Onnx(embedder) => embedder.embed(texts),
         }
     }
 }
@@ -194,7 +203,7 @@ mod tests {
     use super::*;
 
     fn likeness(a: &str, b: &str) -> f64 {
-        let vectors = Embedder::default().embed(&[a, b]);
+        let vectors = Embedder::default().embed(&[a, b]).unwrap();
         vectors[0].iter().zip(&vectors[1]).map(|(x, y)| f64::from(x * y)).sum()
     }
 
@@ -236,7 +245,7 @@ mod tests {
         assert_eq!(embedder.id(), "hashing-v1-8");
         assert_eq!(Embedder::default().id(), "hashing-v1-512");
         assert_eq!(embedder.embed("latency up"), KNOWN);
-        assert_eq!(Embedder::default().embed(&["", "0.5 !"]), vec![vec![0.0; 512]; 2]);
+        assert_eq!(Embedder::default().embed(&["", "0.5 !"]).unwrap(), vec![vec![0.0; 512]; 2]);
     }
 
     const KNOWN: [f32; 8] = [0.0, -0.80655915, -0.048882373, 0.56214726, 0.097764745, -0.14664711, 0.0, 0.0];

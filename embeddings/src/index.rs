@@ -1,11 +1,16 @@
 //! The nearest vectors, exactly.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::coarse::Coarse;
+use crate::onnx::EmbedError;
 
 /// Vectors of one space with their ids, searched exactly by cosine similarity.
 ///
-/// A search reads every vector once: 100,000 vectors of 512 numbers are 200 MB and take tens of milliseconds.
+/// A search reads every vector once in eight bits a number, which bounds how similar it can be, and exactly only what may be among
+/// the best: the answer is that of reading everything exactly. 100,000 vectors of 384 numbers are 200 MB in memory, of which a search
+/// reads 40 MB.
 #[derive(Clone, Debug)]
 pub struct Index {
     embedder_id: String,
@@ -13,6 +18,7 @@ pub struct Index {
     ids: Vec<String>,
     /// Row `i` is `rows[i * dimensions..(i + 1) * dimensions]`, of length 1 or all zeros.
     rows: Vec<f32>,
+    coarse: Coarse,
     position: BTreeMap<String, usize>,
 }
 
@@ -50,12 +56,16 @@ pub enum IndexError {
         /// The vector's id; `query` for a query.
         id: String,
     },
+    /// There is no vector.
+    #[error("there is no vector to search with")]
+    NoVector(#[from] EmbedError),
 }
 
 impl Index {
     /// An empty index for vectors of this embedder.
     pub fn new(embedder_id: impl Into<String>, dimensions: usize) -> Self {
-        Self { embedder_id: embedder_id.into(), dimensions, ids: Vec::new(), rows: Vec::new(), position: BTreeMap::new() }
+        let (ids, rows, position) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { embedder_id: embedder_id.into(), dimensions, ids, rows, coarse: Coarse::new(dimensions), position }
     }
 
     /// The embedder whose vectors it holds.
@@ -77,8 +87,12 @@ impl Index {
     pub fn put(&mut self, id: &str, embedder_id: &str, vector: &[f32]) -> Result<(), IndexError> {
         let unit = self.unit(id, embedder_id, vector)?;
         match self.position.get(id) {
-            Some(&row) => self.rows[row * self.dimensions..(row + 1) * self.dimensions].copy_from_slice(&unit),
+            Some(&row) => {
+                self.rows[row * self.dimensions..(row + 1) * self.dimensions].copy_from_slice(&unit);
+                self.coarse.set(row, &unit);
+            }
             None => {
+                self.coarse.set(self.ids.len(), &unit);
                 self.position.insert(id.to_owned(), self.ids.len());
                 self.ids.push(id.to_owned());
                 self.rows.extend(unit);
@@ -91,26 +105,43 @@ impl Index {
     /// are never found; a query of zeros finds nothing.
     pub fn top(&self, embedder_id: &str, query: &[f32], k: usize, wanted: impl Fn(&str) -> bool) -> Result<Vec<Hit>, IndexError> {
         let query = self.unit("query", embedder_id, query)?;
-        let is_zero = |row: &[f32]| row.iter().all(|v| *v == 0.0);
-        if k == 0 || is_zero(&query) {
+        if k == 0 || query.iter().all(|v| *v == 0.0) {
             return Ok(Vec::new());
         }
-        let rank = |a: &(f32, usize), b: &(f32, usize)| -> Ordering { b.0.total_cmp(&a.0).then_with(|| self.ids[a.1].cmp(&self.ids[b.1])) };
-        let mut best: Vec<(f32, usize)> = Vec::new();
-        for (row, vector) in self.rows.chunks_exact(self.dimensions.max(1)).enumerate() {
-            if !wanted(&self.ids[row]) || is_zero(vector) {
-                continue;
-            }
-            best.push((dot(&query, vector), row));
-            // Kept short, so that memory does not grow with the index.
-            if best.len() >= k.saturating_mul(2).max(1024) {
-                best.select_nth_unstable_by(k - 1, rank);
-                best.truncate(k);
-            }
-        }
-        best.sort_unstable_by(rank);
+        let mut best: Vec<(f32, usize)> = self
+            .candidates(&query, k, wanted)
+            .into_iter()
+            .map(|row| (dot(&query, &self.rows[row * self.dimensions..(row + 1) * self.dimensions]), row))
+            .collect();
+        best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| self.ids[a.1].cmp(&self.ids[b.1])));
         best.truncate(k);
         Ok(best.into_iter().map(|(similarity, row)| Hit { id: self.ids[row].clone(), similarity: similarity.clamp(-1.0, 1.0) }).collect())
+    }
+
+    /// The rows that may be among the `k` nearest: none is surely less similar than `k` others.
+    fn candidates(&self, query: &[f32], k: usize, wanted: impl Fn(&str) -> bool) -> Vec<usize> {
+        let mut candidates: Vec<(f32, usize)> = Vec::new();
+        // The `k` greatest similarities that are sure, the least of them on top.
+        let mut sure: BinaryHeap<Reverse<Sure>> = BinaryHeap::new();
+        let mut least = f32::NEG_INFINITY;
+        self.coarse.bounds(&self.coarse.query(query), |row, low, high| {
+            if high < least || !wanted(&self.ids[row]) {
+                return;
+            }
+            candidates.push((high, row));
+            sure.push(Reverse(Sure(low)));
+            if sure.len() > k {
+                sure.pop();
+            }
+            if sure.len() == k {
+                least = sure.peek().map_or(least, |s| s.0.0);
+            }
+            // Kept short, so that memory does not grow with the index.
+            if candidates.len() >= k.saturating_mul(4).max(4096) {
+                candidates.retain(|(high, _)| *high >= least);
+            }
+        });
+        candidates.into_iter().filter(|(high, _)| *high >= least).map(|(_, row)| row).collect()
     }
 
     fn unit(&self, id: &str, embedder_id: &str, vector: &[f32]) -> Result<Vec<f32>, IndexError> {
@@ -125,6 +156,24 @@ impl Index {
         }
         let norm = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
         Ok(vector.iter().map(|v| if norm > 0.0 { (f64::from(*v) / norm) as f32 } else { 0.0 }).collect())
+    }
+}
+
+/// A similarity in the order of numbers.
+#[derive(PartialEq)]
+struct Sure(f32);
+
+impl Eq for Sure {}
+
+impl Ord for Sure {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Sure {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -195,15 +244,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_as_sorting_everything(rows in proptest::collection::vec(proptest::collection::vec(-1.0_f32..1.0, 20), 1..60), k in 1_usize..70) {
+        fn the_same_as_sorting_everything(
+            rows in proptest::collection::vec(proptest::collection::vec(-1.0_f32..1.0, 20), 1..60),
+            query in proptest::collection::vec(-1.0_f32..1.0, 20),
+            k in 1_usize..70,
+            skip in 1_usize..5,
+        ) {
             let mut index = Index::new("e", 20);
             for (i, row) in rows.iter().enumerate() {
                 index.put(&format!("{i:03}"), "e", row).unwrap();
             }
-            let hits = index.top("e", &rows[0], k, |_| true).unwrap();
-            prop_assert_eq!(hits.len(), k.min(rows.len()));
-            prop_assert!(hits.windows(2).all(|w| w[0].similarity > w[1].similarity || (w[0].similarity == w[1].similarity && w[0].id < w[1].id)));
-            prop_assert_eq!(&hits[0].id, "000");
+            let wanted = |id: &str| id.parse::<usize>().unwrap() % skip == 0;
+            let hits = index.top("e", &query, k, wanted).unwrap();
+            let query = index.unit("query", "e", &query).unwrap();
+            let mut all: Vec<(f32, &String)> = index.rows.chunks(20).map(|row| dot(&query, row)).zip(&index.ids).filter(|(_, id)| wanted(id)).collect();
+            all.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+            let expected: Vec<&String> = all.iter().take(k).map(|(_, id)| *id).collect();
+            prop_assert_eq!(hits.iter().map(|h| &h.id).collect::<Vec<_>>(), expected);
         }
     }
 }

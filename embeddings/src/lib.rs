@@ -8,18 +8,27 @@
 //! Modules in reading order:
 //! * [`redact`] — personal data and secrets become pseudonyms, before anything is stored;
 //! * [`embed`] — text becomes a vector;
+//! * [`onnx`] — the same by a sentence model in a local folder;
 //! * [`index`] — the nearest vectors, exactly;
+//! * [`lexicon`] — texts by the words they share, and rankings made into one;
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
+//! * [`retrieval`] — how well texts are found by questions whose answers are known;
 //! * [mod@rank] — which playbook to recommend, how sure, and why; or why none.
 
+mod coarse;
 pub mod embed;
 pub mod index;
+pub mod lexicon;
 pub mod neighbours;
+pub mod onnx;
 pub mod rank;
 pub mod redact;
+pub mod retrieval;
 
 pub use embed::{Embedder, HashingEmbedder};
 pub use index::{Hit, Index, IndexError};
+pub use lexicon::{Lexicon, fuse};
 pub use neighbours::{Experience, neighbours};
+pub use onnx::{EmbedError, OnnxEmbedder};
 pub use rank::{Moment, rank};
 pub use redact::{RedactError, Redactor};

@@ -73,7 +73,7 @@ impl Experience {
         }
         let texts: Vec<&str> = by_run.values().map(|one| one.summary.as_str()).collect();
         let mut index = Index::new(embedder.id(), embedder.dimensions());
-        for (run, vector) in by_run.keys().zip(embedder.embed(&texts)) {
+        for (run, vector) in by_run.keys().zip(embedder.embed(&texts)?) {
             index.put(run.as_str(), &embedder.id(), &vector)?;
         }
         Ok((index, by_run))
@@ -82,7 +82,7 @@ impl Experience {
 
 /// The `k` past runs whose summaries are most like the incident's, most similar first, as rows of the table `matches`.
 ///
-/// Runs after `at.now` are not seen, nor those that `experience` does not hold. Errs when the index is of another embedder.
+/// Runs after `at.now` are not seen, nor those that `experience` does not hold. Errs when the index is of another embedder, or the embedder's model fails.
 pub fn neighbours(
     index: &Index,
     embedder: &Embedder,
@@ -93,7 +93,7 @@ pub fn neighbours(
 ) -> Result<Vec<Match>, IndexError> {
     let past = |id: &str| experience.get(&RunId::new(id)).filter(|one| one.ran_at <= at.now);
     let embedder_id = embedder.id();
-    let query = embedder.embed(&[incident.summary.as_str()]).pop().unwrap_or_default();
+    let query = embedder.embed(&[incident.summary.as_str()])?.pop().unwrap_or_default();
     let hits = index.top(&embedder_id, &query, k, |id| past(id).is_some())?;
     let row = |similarity: f32, one: &Experience| Match {
         incident_id: incident.incident_id.clone(),
