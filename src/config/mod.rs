@@ -63,6 +63,13 @@ pub struct Config {
     pub redaction: RedactionConfig,
 }
 
+impl Config {
+    /// Whether anything tells which endpoints and pools there are: a cluster, or the lists of this configuration.
+    pub fn has_inventory(&self) -> bool {
+        self.kubernetes.is_some() || !self.endpoints.is_empty() || !self.pools.is_empty()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
