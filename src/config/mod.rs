@@ -21,9 +21,9 @@ use bellwether_pipelines::runs::postgres::PostgresSettings;
 use bellwether_pipelines::schedule::Job;
 use serde::{Deserialize, Serialize};
 
-pub use load::load;
 #[cfg(test)]
 pub use load::read;
+pub use load::{load, setting};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
