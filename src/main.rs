@@ -3,11 +3,12 @@
 //!
 //! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`open`] (opening what is named there),
 //! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] (pages and pictures), [`output`] (printing),
-//! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
+//! [`failure`] (errors in words), [`actor`] (who acts), [`clock`] (the only reader of the wall clock).
 
 // A binary has no public interface: `pub` here means "for the other modules".
 #![allow(unreachable_pub)]
 
+mod actor;
 mod api;
 mod auth;
 mod cli;
@@ -54,7 +55,8 @@ fn end(failure: &Failure) -> ExitCode {
 /// Log lines go to stderr: warnings by default, more with `-v`, or as `RUST_LOG` says.
 fn log(cli: &Cli) {
     let level = match cli.global.verbose {
-        0 => "warn",
+        // What kube logs of a connection that fails is in the error that follows.
+        0 => "warn,kube_client::client::builder=off",
         1 => "warn,bellwether=info,bellwether_pipelines=info,bellwether_executor=info,bellwether_lake=info",
         _ => "info,bellwether=debug,bellwether_pipelines=debug,bellwether_executor=debug,bellwether_lake=debug",
     };

@@ -10,6 +10,7 @@ mod cli;
 mod cluster;
 mod demo;
 mod first_minutes;
+mod first_steps;
 mod house;
 mod scenario;
 mod servers;

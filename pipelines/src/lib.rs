@@ -9,13 +9,14 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`columns`] — two files that are compared, not stored;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
-//! * [`round`] — one pass of judging; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
+//! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
 //! * [`notify`] — telling people; [`schedule`] — when jobs are due.
 
 pub mod act;
 pub mod columns;
 pub mod cost;
+pub mod freshness;
 pub mod history;
 pub mod ingest;
 pub mod inventory;
