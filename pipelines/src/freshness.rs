@@ -3,9 +3,9 @@
 //! Detection judges samples, and where there are none it has nothing to say. That must not read as health, so a metric that fell silent is
 //! told by name: a scrape target that is down, a series that was renamed, a query that no longer finds anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_model::id::SeriesId;
+use bellwether_model::id::{NodeName, PoolName, SeriesId};
 use bellwether_model::inventory::Entity;
 use bellwether_model::series::Series;
 use bellwether_model::time::{Span, Timestamp};
@@ -70,16 +70,17 @@ fn as_text<S: serde::Serializer>(entity: &Option<Entity>, to: S) -> Result<S::Ok
 type Newest = Vec<(Series, Option<Timestamp>)>;
 
 /// The metrics of these rules that have had no sample for longer than the rules allow, and the things of the fleet of which a metric that is
-/// heard of others has had none. Ordered by metric; a metric that is silent as a whole is told once.
+/// heard of others has had none. Ordered by metric; a metric that is silent as a whole is told once. Nodes and pools that the inventory
+/// says are gone have nothing to say.
 pub async fn silences(session: &Session, rules: &[MetricRule], at: Timestamp) -> Result<Vec<Silence>, SqlError> {
     if rules.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(judge(rules, &newest(session, rules, at).await?, at))
+    Ok(judge(rules, &newest(session, rules, at).await?, &gone(session).await?, at))
 }
 
 /// Judges which metrics are silent, given all their series.
-fn judge(rules: &[MetricRule], newest: &Newest, at: Timestamp) -> Vec<Silence> {
+fn judge(rules: &[MetricRule], newest: &Newest, gone: &BTreeSet<Entity>, at: Timestamp) -> Vec<Silence> {
     let mut metrics: BTreeMap<&str, (&MetricRule, Span)> = BTreeMap::new();
     for rule in rules {
         let allowed = allowed(rule);
@@ -108,7 +109,7 @@ fn judge(rules: &[MetricRule], newest: &Newest, at: Timestamp) -> Vec<Silence> {
                 *kept = t.max(*kept);
             }
         }
-        let old = entities.into_iter().filter(|(_, t)| is_old(Some(*t)));
+        let old = entities.into_iter().filter(|(entity, t)| is_old(Some(*t)) && !gone.contains(entity));
         silences.extend(old.map(|(entity, t)| silence(Some(entity), Since::At(t))));
     }
     silences
@@ -118,6 +119,19 @@ fn judge(rules: &[MetricRule], newest: &Newest, at: Timestamp) -> Vec<Silence> {
 fn allowed(rule: &MetricRule) -> Span {
     let gap = rule.detect.iter().map(|judged| judged.gap).min().unwrap_or(Span::from_hours(1));
     gap.max(rule.step.times(3))
+}
+
+/// The nodes and pools that were there and are no more. Of an endpoint without replicas it is not known whether it was taken away or
+/// does not come up, so it is told.
+async fn gone(session: &Session) -> Result<BTreeSet<Entity>, SqlError> {
+    #[derive(Deserialize)]
+    struct Name {
+        name: String,
+    }
+    let nodes: Vec<Name> = session.rows("SELECT node AS name FROM nodes_current WHERE gpus = 0 AND cordoned").await?;
+    let pools: Vec<Name> = session.rows("SELECT pool AS name FROM pools_current WHERE gpus = 0 AND uid <> ''").await?;
+    let nodes = nodes.into_iter().map(|n| Entity::Node(NodeName::new(n.name)));
+    Ok(nodes.chain(pools.into_iter().map(|p| Entity::Pool(PoolName::new(p.name)))).collect())
 }
 
 #[derive(Deserialize)]
@@ -176,7 +190,8 @@ mod tests {
     /// What is told, given series with the minutes since their newest sample.
     fn told(newest: &[(&str, &str, Option<i64>)]) -> Vec<String> {
         let newest = newest.iter().map(|(metric, of, mins)| (series(metric, of), mins.map(|m| NOW - Span::from_mins(m)))).collect();
-        let silences = judge(&rules::parse(RULES, "r.yaml").unwrap(), &newest, NOW);
+        let gone = BTreeSet::from(["endpoint:ml/gone".parse().unwrap()]);
+        let silences = judge(&rules::parse(RULES, "r.yaml").unwrap(), &newest, &gone, NOW);
         silences.iter().map(|s| format!("{} {:?} {}", s.metric, s.entity.as_ref().map(ToString::to_string), s.since)).collect()
     }
 
@@ -201,6 +216,7 @@ mod tests {
             ("latency", "iris", Some(1)),
             ("latency", "rose", Some(30)),
             ("latency", "lily", None),
+            ("latency", "gone", Some(30)),
             ("queue", "iris", None),
             ("cache", "iris", Some(1)),
         ];

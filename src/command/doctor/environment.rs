@@ -57,10 +57,9 @@ fn other(name: &str, set: &BTreeSet<String>, config: Option<&Config>) -> Option<
             Some(_) => Err("set, and not in force: kubernetes.kubeconfig names a file".into()),
             None => Ok("set, and in force: the cluster's kubeconfig".into()),
         }),
-        _ if name.starts_with("BELLWETHER_") => Some(Err(format!(
-            "set, and nothing reads it; a setting is written with two underscores between its parts: {}",
-            name.replacen("BELLWETHER_", "BELLWETHER__", 1).replacen("____", "__", 1)
-        ))),
+        _ if name.starts_with("BELLWETHER_") => Some(Err(
+            "set, and nothing reads it; a setting is written with two underscores between its parts, as BELLWETHER__ACT__MODE".into(),
+        )),
         _ if name.starts_with("AWS_") => config
             .filter(|c| c.lake.url.contains("://"))
             .map(|_| Ok("set: the ledger's object store takes it where lake.options does not say it".into())),

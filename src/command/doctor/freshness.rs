@@ -65,7 +65,7 @@ mod tests {
         };
         let never = silence("cache", Since::Never);
         let told = |silences: &[Silence]| told(Timestamp::EPOCH, 3, silences);
-        assert_eq!(told(&[never.clone()]).unwrap(), "the newest is of 1970-01-01T00:00:00Z; never had a sample: cache");
+        assert_eq!(told(std::slice::from_ref(&never)).unwrap(), "the newest is of 1970-01-01T00:00:00Z; never had a sample: cache");
         assert_eq!(
             told(&[never, silence("latency_p95", Since::At(Timestamp::EPOCH))]).unwrap_err(),
             "latency_p95 (pack kserve:7): no sample since 1970-01-01T00:00:00Z; never had a sample: cache"
