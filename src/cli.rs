@@ -114,9 +114,9 @@ pub enum Command {
 /// `bellwether init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Address of the Prometheus to ask.
-    #[arg(long, env = "PROM_URL", value_name = "URL")]
-    pub prom: url::Url,
+    /// Address of the Prometheus to ask; `http://` is taken where it names no scheme.
+    #[arg(long, env = "PROM_URL", value_name = "URL", value_parser = bellwether_pipelines::prometheus::address::lenient)]
+    pub prom: bellwether_pipelines::prometheus::address::Address,
     /// Overwrite a configuration that is already there.
     #[arg(long)]
     pub force: bool,
@@ -417,9 +417,9 @@ pub struct LabelArgs {
     /// Why, in your words.
     #[arg(long)]
     pub comment: Option<String>,
-    /// Who says so; the login name when absent.
-    #[arg(long, env = "USER", default_value = "unknown")]
-    pub actor: String,
+    /// Who says so; the login name (USER) when absent.
+    #[arg(long)]
+    pub actor: Option<String>,
 }
 
 /// What an incident was.
@@ -493,9 +493,22 @@ pub struct RoundArgs {
     /// Judge only what is already in the ledger.
     #[arg(long)]
     pub no_ingest: bool,
-    /// Exit with code 3 when an incident of this severity or worse is open.
-    #[arg(long, value_enum, value_name = "SEVERITY")]
-    pub fail_on: Option<FailOn>,
+    /// Exit with code 3 when an incident of this severity or worse is open, or, with `no-data`, when a rule or endpoint fell silent.
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub fail_on: Vec<RoundFailOn>,
+}
+
+/// What makes the exit code of `round` 3. Several may be given: `--fail-on critical,no-data`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoundFailOn {
+    /// An open incident of any severity.
+    Info,
+    /// An open incident that is a warning or critical.
+    Warning,
+    /// An open incident that is critical.
+    Critical,
+    /// A rule or endpoint that had samples and has none any more.
+    NoData,
 }
 
 /// `bellwether report`

@@ -20,6 +20,7 @@ use bellwether_pipelines::ingest::{Ingest, Progress, Sources, Summary, drain_inb
 use bellwether_pipelines::judge::Standards;
 use bellwether_pipelines::relay::relay;
 use bellwether_pipelines::round::{Judged, Memory, RoundError, RoundSpec, judge_round, record, replay};
+use bellwether_pipelines::rules::MetricRule;
 use bellwether_sql::{Session, SessionOptions};
 
 use crate::config::{ActMode, Config};
@@ -74,6 +75,11 @@ impl Cycle {
     /// Digest of the configuration in force.
     pub fn config_digest(&self) -> Digest {
         self.config_digest
+    }
+
+    /// What is asked of Prometheus, and how it is judged.
+    pub fn metric_rules(&self) -> &[MetricRule] {
+        self.sources.prometheus.as_ref().map_or(&[], |metrics| &metrics.rules)
     }
 
     fn cluster(&self) -> &Cluster {

@@ -95,18 +95,37 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// An error's message followed by those of its sources, each once: `cannot read the rules: no such file`.
+/// What carries an error and says nothing beside its cause.
+const CARRIERS: [&str; 7] = [
+    "error sending request",
+    "client error (",
+    "tcp connect error",
+    "error trying to connect",
+    "connection error",
+    "HyperError",
+    "ServiceError",
+];
+
+/// An error's message followed by those of its sources, each once, the cause at the end: `cannot read the rules: no such file`. What
+/// only carried the error over the network is left out.
 pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
+    let mut levels: Vec<String> = Vec::new();
+    let mut source = Some(error);
     while let Some(inner) = source {
         let words = inner.to_string();
-        if !text.contains(&words) {
-            let _ = write!(text, ": {words}");
+        if !levels.iter().any(|known| known.contains(&words)) {
+            // Some errors repeat their source's words and add to them.
+            levels.retain(|known| !words.starts_with(known.as_str()));
+            levels.push(words);
         }
         source = inner.source();
     }
-    text
+    let cause = levels.pop().unwrap_or_default();
+    let mut text = String::new();
+    for level in levels.iter().filter(|level| !CARRIERS.iter().any(|carrier| level.starts_with(carrier))) {
+        let _ = write!(text, "{level}: ");
+    }
+    text + &cause
 }
 
 #[cfg(test)]
@@ -123,5 +142,46 @@ mod tests {
         let failure = Failure::of(Kind::Config, &error).hint("run `bellwether init`");
         assert_eq!(failure.to_string(), "error: cannot read the rules: no such file\nhint: run `bellwether init`");
         assert_eq!(failure.kind.exit_code(), 1);
+    }
+
+    /// An error of several levels, outermost first.
+    #[derive(Debug)]
+    struct Levels(&'static str, Option<Box<Levels>>);
+
+    impl std::fmt::Display for Levels {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Levels {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|inner| inner as _)
+        }
+    }
+
+    #[test]
+    fn a_chain_says_each_thing_once_and_ends_with_the_cause() {
+        let table: [(&[&'static str], &str); 6] = [
+            (&["one"], "one"),
+            (
+                &[
+                    "no Prometheus answers at http://p",
+                    "error sending request",
+                    "client error (Connect)",
+                    "tcp connect error",
+                    "Connection refused (os error 111)",
+                ],
+                "no Prometheus answers at http://p: Connection refused (os error 111)",
+            ),
+            (&["error sending request", "error sending request for url (http://p/)", "dns error: no such host"], "dns error: no such host"),
+            (&["the database says: no route", "no route"], "the database says: no route"),
+            (&["a", "a: b", "b"], "a: b"),
+            (&["outer", "tcp connect error"], "outer: tcp connect error"),
+        ];
+        for (levels, expected) in table {
+            let error = levels.iter().rev().fold(None, |inner, words| Some(Box::new(Levels(words, inner)))).unwrap();
+            assert_eq!(chain(error.as_ref()), expected);
+        }
     }
 }

@@ -3,12 +3,12 @@
 //!
 //! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`open`] (opening what is named there),
 //! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] and [`drift`] (pages and pictures), [`output`] (printing),
-//! [`query`] (help with SQL),
-//! [`failure`] (errors in words), [`clock`] (the only reader of the wall clock).
+//! [`query`] (help with SQL), [`failure`] (errors in words), [`actor`] (who acts), [`clock`] (the only reader of the wall clock).
 
 // A binary has no public interface: `pub` here means "for the other modules".
 #![allow(unreachable_pub)]
 
+mod actor;
 mod api;
 mod auth;
 mod cli;
@@ -59,7 +59,8 @@ fn log(cli: &Cli) {
     // A process that goes on by itself says what it did; a command prints its answer.
     let verbose = cli.global.verbose.max(u8::from(matches!(cli.command, cli::Command::Serve(_))));
     let level = match verbose {
-        0 => "warn",
+        // What kube logs of a connection that fails is in the error that follows.
+        0 => "warn,kube_client::client::builder=off",
         1 => "warn,bellwether=info,bellwether_pipelines=info,bellwether_executor=info,bellwether_lake=info",
         _ => "info,bellwether=debug,bellwether_pipelines=debug,bellwether_executor=debug,bellwether_lake=debug",
     };

@@ -77,10 +77,8 @@ pub fn rules(config: &Config) -> Result<Vec<MetricRule>, Failure> {
     let Some(prometheus) = &config.prometheus else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for name in &prometheus.packs {
-        let pack = packs::named(name).ok_or_else(|| {
-            let known: Vec<&str> = packs::names().collect();
-            Failure::config(format!("there is no pack {name:?}")).hint(yaml::suggestion(name, known.iter().copied()))
-        })?;
+        let pack = packs::named(name)
+            .ok_or_else(|| Failure::config(format!("there is no pack {name:?}")).hint(yaml::suggestion(name, packs::NAMES)))?;
         all.extend(pack.rules);
     }
     all.extend(rules::load(&prometheus.rules).map_err(|e| Failure::of(Kind::Config, &e))?);

@@ -75,6 +75,7 @@ fn sources_that_do_not_answer_are_named_and_stop_neither_the_others_nor_the_roun
     desk.write("runs.jsonl", &past_run("r-1", "latency was high"));
     let ran = desk.run("round").expect(1);
     ran.says(&[&format!("no Prometheus answers at http://{prometheus}"), "no PostgreSQL answers at postgresql://ann"]);
+    assert!(ran.err.matches("Connection refused").count() == 2 && !ran.err.contains("error sending request"), "each once: {}", ran.err);
     assert!(!ran.err.contains("hunter2") && !ran.out.contains("hunter2"), "a password is not shown: {}{}", ran.out, ran.err);
     assert_eq!(desk.count("SELECT count(*) FROM workflow_runs"), 1);
     assert_eq!(desk.count("SELECT count(*) FROM rounds"), 1);
@@ -118,7 +119,9 @@ fn values_that_are_no_numbers_are_counted_and_kept_out() {
     );
     let until = bellwether_model::time::Timestamp::from_secs(until);
     let told = desk.run(&format!("ingest --backfill 59m --until {until} --output json")).expect(0).json();
-    assert!(told["sources"][0]["rejected"].as_u64().is_some_and(|n| n >= 60 + 8 - 2), "what is no number is counted: {told:#}");
+    let counted = |what: &str| told["sources"][0][what].as_u64().unwrap_or_default();
+    assert!(counted("no_value") >= 60 + 6 - 2, "what has no value is counted: {told:#}");
+    assert_eq!(counted("rejected"), 2, "what is infinite is refused: {told:#}");
     desk.run("ingest").expect(0);
 
     let per_series = |condition: &str| desk.count(&format!("SELECT count(*) FROM samples JOIN series USING (series_id) WHERE {condition}"));
@@ -129,6 +132,8 @@ fn values_that_are_no_numbers_are_counted_and_kept_out() {
     assert!(per_series("metric = 'depth'") >= 3);
     let after = bellwether_model::time::Timestamp::from_secs(gone);
     assert_eq!(per_series(&format!("metric = 'depth' AND ts > '{after}'")), 0, "a stale series has no value");
+    let reasons = desk.sql("SELECT DISTINCT reason FROM rejects");
+    assert!(reasons.len() == 1 && reasons[0]["reason"] == "infinite", "no value is no mistake: {reasons:?}");
     desk.run("round --no-ingest").expect(0);
     assert_eq!(desk.count("SELECT count(*) FROM signals"), 0, "gaps are no deviation");
 }

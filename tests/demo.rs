@@ -14,6 +14,9 @@ fn the_demo_finds_its_faults_and_tells_what_was_done_about_them() {
     let printed = desk.read("demo.err");
     let token = printed.split("Bearer ").nth(1).and_then(|rest| rest.split('\'').next()).expect("a token is printed");
     assert_ne!(serving.get("/signals", token).expect(200)["signals"], Value::Array(vec![]));
+    // The simulated API server says what may be done, so that nothing seems to be missing.
+    let doctor = desk.run("--config fleet/bellwether.yaml doctor").expect(0);
+    assert!(doctor.out.contains("kubernetes: patch nodepools") && !doctor.out.contains("MISSING"), "{}", doctor.out);
     assert_eq!(serving.stop(), 0, "{}", desk.read("demo.err"));
     let number = |field: &str| told[field].as_f64().unwrap_or_else(|| panic!("{field} is no number: {told:#}"));
     let count = |field: &str| told[field].as_u64().unwrap_or_else(|| panic!("{field} is no count: {told:#}"));

@@ -2,7 +2,7 @@
 
 use bellwether_model::time::Timestamp;
 
-use crate::bellwether::Desk;
+use crate::bellwether::{Desk, Ran};
 use crate::servers::{OpenMetrics, Prometheus, noise, now};
 
 /// Seconds between the samples of the history.
@@ -63,6 +63,14 @@ fn from_an_address_to_a_page_that_shows_the_one_thing_that_is_wrong() {
     let one = serde_json::Value::from(incidents).to_string();
     assert!(one.contains("iris") && one.contains("latency_p95"), "{one}");
     assert!(!one.contains("wine"), "only one service got slow: {one}");
+
+    // Who has no login name, as in a container, says so by number and host.
+    let id = desk.sql("SELECT incident_id FROM incidents_current")[0]["incident_id"].as_str().expect("an id is text").to_owned();
+    let mut nameless = desk.command(&["label", &id, "incident"]);
+    let ran = Ran::of(nameless.env_remove("USER").env_remove("HOME").output().expect("the binary runs")).expect(0);
+    assert!(ran.out.contains(&id), "{}", ran.out);
+    let said = desk.sql("SELECT actor FROM labels")[0]["actor"].to_string();
+    assert!(said.starts_with("\"uid-") && said.contains('@'), "{said}");
 
     desk.run("report --html page.html").expect(0);
     let page = desk.read("page.html");

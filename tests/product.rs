@@ -12,6 +12,7 @@ mod cluster;
 mod demo;
 mod drift;
 mod first_minutes;
+mod first_steps;
 mod house;
 mod scenario;
 mod servers;

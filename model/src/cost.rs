@@ -14,11 +14,14 @@ pub enum CostKind {
     Workload,
     /// GPUs of the pool that nothing held.
     Idle,
+    /// GPUs of the pool of which it is not known whether anything held them: no replicas were sampled, and no cluster tells.
+    Unknown,
 }
 
 /// The cost of one pool for one period, or of one endpoint's part of it. A row of the table `costs`.
 ///
-/// For each pool and period, workloads and idle add up to exactly the pool's cost, in millionths of a dollar.
+/// For each pool and period, the rows add up to exactly the pool's cost, in millionths of a dollar. Periods in which neither the pool was
+/// looked at nor its use was sampled have no row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Start of the period, an hour.
@@ -27,9 +30,9 @@ pub struct Cost {
     pub period_end: Timestamp,
     /// The pool.
     pub pool: PoolName,
-    /// The endpoint; none for idle.
+    /// The endpoint; none for idle and unknown.
     pub endpoint: Option<EndpointId>,
-    /// Workload or idle.
+    /// Workload, idle or unknown.
     pub kind: CostKind,
     /// GPU-hours.
     pub gpu_hours: f64,

@@ -112,6 +112,8 @@ pub struct SourceSummary {
     pub rows: BTreeMap<&'static str, usize>,
     /// What was offered and not taken: samples and rows.
     pub rejected: u64,
+    /// How often a series was there and had no value (NaN): nothing was lost.
+    pub no_value: u64,
     /// What the source warned of.
     pub warnings: Vec<String>,
     /// What went wrong. The rows above are stored all the same.

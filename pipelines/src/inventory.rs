@@ -1,7 +1,7 @@
 //! What the fleet is: endpoints, pools and nodes, observed from Kubernetes, declared in the configuration, or both.
 //!
-//! Rows are made only when something changed, so the ledger holds the history of the fleet and not of the looks at it; what changed in a
-//! way that may explain later trouble is a [`Change`] of its own.
+//! Rows are made when something changed, and of a pool once a day: the ledger holds the history of the fleet, not of each look at it.
+//! What changed in a way that may explain later trouble is a [`Change`] of its own.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,8 @@ use bellwether_model::series::Labels;
 use bellwether_model::time::Timestamp;
 use bellwether_model::unit::{MicroUsd, Replicas};
 use serde::{Deserialize, Serialize};
+
+use crate::cost::LOOKS;
 
 /// A model endpoint that the configuration declares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,7 +170,7 @@ pub struct News {
     pub changes: Vec<Change>,
 }
 
-/// Compares what is seen now with what is known. `whole` says that everything there is was looked at; then an observed object that is
+/// Compares what is seen now with what is known. A pool that did not change has a row when its last one is half of [`LOOKS`] old. `whole` says that everything there is was looked at; then an observed object that is
 /// known and not seen is gone: its row says that it holds nothing any more (no ready replicas, no GPUs, cordoned), so that it costs nothing
 /// and nothing is planned for it.
 pub fn news(known: &Inventory, seen: &Inventory, whole: bool, now: Timestamp) -> News {
@@ -207,7 +209,8 @@ pub fn news(known: &Inventory, seen: &Inventory, whole: bool, now: Timestamp) ->
     }
     for new in &seen.pools {
         match known.pool(&new.pool) {
-            Some(old) if same(old, new, |p| &mut p.recorded_at) => continue,
+            // Written anew once a day: without a look at it, nobody knows what a pool costs.
+            Some(old) if same(old, new, |p| &mut p.recorded_at) && now.since(old.recorded_at).times(2) < LOOKS => continue,
             Some(old) => {
                 if let Some(summary) = moved("GPU limit", &old.gpu_limit, &new.gpu_limit) {
                     change("pool_limit", Entity::Pool(new.pool.clone()), summary);

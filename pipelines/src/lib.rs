@@ -9,7 +9,7 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`file`] — files that somebody names; [`columns`] — those that are compared, not stored, whole or as sketches;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
-//! * [`round`] — one pass of judging; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
+//! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
 //! * [`notify`] — telling people; [`schedule`] — when jobs are due.
 
@@ -17,6 +17,7 @@ pub mod act;
 pub mod columns;
 pub mod cost;
 pub mod file;
+pub mod freshness;
 pub mod history;
 pub mod ingest;
 pub mod inventory;

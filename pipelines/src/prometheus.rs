@@ -4,6 +4,7 @@
 //! expressions fit. Redirects are not followed: an address that redirects is a configuration error, and following it could carry
 //! the token to another host.
 
+pub mod address;
 mod answer;
 mod chunk;
 
@@ -25,6 +26,7 @@ use chunk::Chunk;
 #[serde(deny_unknown_fields)]
 pub struct PrometheusSettings {
     /// Base address, such as `http://prometheus:9090`; a path prefix is kept.
+    #[serde(deserialize_with = "address::read")]
     pub url: Url,
     /// File that holds a bearer token. Read again for each request, because mounted tokens rotate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +44,7 @@ pub struct PrometheusSettings {
     #[serde(default = "default_body_limit")]
     pub body_limit: Bytes,
     /// Built-in packs of rules, by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::rules::packs::read_names")]
     pub packs: Vec<String>,
     /// Files and folders of further rules.
     #[serde(default)]
@@ -200,9 +202,23 @@ impl Prometheus {
     /// chunk that is too large or too slow for the server is asked for again in halves, six times at most. Values that are not
     /// finite are dropped and counted in [`RangeAnswer::dropped`].
     pub async fn query_range(&self, expr: &str, start: Timestamp, end: Timestamp, step: Span) -> Result<RangeAnswer, PrometheusError> {
+        self.query_settled(expr, start, end, step, Span::ZERO).await
+    }
+
+    /// As [`Prometheus::query_range`], without the values of windows that are not full: those less than `window` after a series came, or
+    /// came back after it was away for longer than `window`. Asks for two windows before `start`, so that the same values are left
+    /// out whether a span of time is asked for at once or in parts.
+    pub async fn query_settled(
+        &self,
+        expr: &str,
+        start: Timestamp,
+        end: Timestamp,
+        step: Span,
+        window: Span,
+    ) -> Result<RangeAnswer, PrometheusError> {
         let mut joined = answer::Join::default();
         // A stack whose top is the earliest chunk, so that halves are asked for in order of time.
-        let mut chunks: Vec<Chunk> = chunk::chunks(start, end, step);
+        let mut chunks: Vec<Chunk> = chunk::chunks(start - window.times(2), end, step);
         chunks.reverse();
         while let Some(chunk) = chunks.pop() {
             match self.range_once(expr, &chunk).await {
@@ -214,7 +230,7 @@ impl Prometheus {
                 Err(error) => return Err(error),
             }
         }
-        Ok(joined.finish())
+        Ok(joined.finish(start, window))
     }
 
     async fn range_once(&self, expr: &str, chunk: &Chunk) -> Result<Envelope<Query>, PrometheusError> {

@@ -45,8 +45,10 @@ pub struct Pulled {
     pub failures: Vec<RuleFailure>,
     /// What Prometheus warned of, with the rule's place.
     pub warnings: Vec<String>,
-    /// How many samples were left out, over all rules.
+    /// How many samples were refused, over all rules.
     pub dropped: u64,
+    /// How often a series was there and had no value, over all rules: a ratio without traffic is 0/0, which is no mistake.
+    pub no_value: u64,
 }
 
 /// Asks every rule from its `since` to `until`, both included, never beyond `now`, with `concurrency` questions under way at a time. The
@@ -56,7 +58,7 @@ pub async fn pull(client: &Prometheus, asks: &[Ask<'_>], until: Timestamp, now: 
     // Not a closure in the stream: the compiler could not tell then that the whole may move between threads.
     let mut asked = Vec::with_capacity(asks.len());
     for ask in asks {
-        asked.push(async move { (ask, client.query_range(&ask.rule.expr, ask.since, until, ask.rule.step).await) });
+        asked.push(async move { (ask, client.query_settled(&ask.rule.expr, ask.since, until, ask.rule.step, ask.rule.window).await) });
     }
     let answers: Vec<(&Ask<'_>, Result<RangeAnswer, PrometheusError>)> =
         futures::stream::iter(asked).buffered(concurrency.max(1)).collect().await;
@@ -75,6 +77,7 @@ impl Pulled {
     fn take(&mut self, ask: &Ask<'_>, answer: RangeAnswer, taken: &mut HashSet<i64>, now: Timestamp) {
         let rule = ask.rule;
         self.warnings.extend(answer.warnings.iter().map(|w| format!("{}: rule {}: {w}", rule.place, rule.name)));
+        self.no_value += answer.dropped.nan;
         let mut reasons: BTreeMap<&str, u64> = dropped_reasons(&answer.dropped);
         for found in answer.series {
             let series = Series::new(rule.name.clone(), rule.labels.apply(&found.labels));
@@ -96,7 +99,6 @@ impl Pulled {
 
 fn dropped_reasons(dropped: &Dropped) -> BTreeMap<&'static str, u64> {
     [
-        ("not a number: a ratio without traffic is 0/0", dropped.nan),
         ("infinite", dropped.infinite),
         ("a native histogram has no single value: use histogram_quantile() or histogram_avg()", dropped.histograms),
         ("a second value at the same time, or out of order", dropped.repeated),
@@ -157,7 +159,7 @@ mod tests {
             let (status, body) = match form["query"].as_str() {
                 "good" => (
                     200,
-                    json!([{"metric": {"__name__": "x", "svc": "iris", "pod": "p"}, "values": [[start, "1"], [start + 60.0, "NaN"], [start + 120.0, "3"]]}]),
+                    json!([{"metric": {"__name__": "x", "svc": "iris", "pod": "p"}, "values": [[start, "1"], [start + 60.0, "NaN"], [start + 120.0, "3"], [start + 180.0, "+Inf"]]}]),
                 ),
                 "two" => (200, json!([{"metric": {"a": "1"}, "values": [[start, "1"]]}, {"metric": {"a": "2"}, "values": [[start, "2"]]}])),
                 _ => (400, json!(null)),
@@ -182,8 +184,9 @@ mod tests {
         let names: Vec<String> = pulled.samples.series.iter().map(ToString::to_string).collect();
         assert_eq!(names, [r#"good{service="iris"}"#, "two"]);
         assert_eq!(
-            (pulled.samples.ts.as_slice(), pulled.samples.values.as_slice(), pulled.dropped),
-            ([600_000_000, 720_000_000, 600_000_000].as_slice(), [1.0, 3.0, 1.0].as_slice(), 2)
+            (pulled.samples.ts.as_slice(), pulled.samples.values.as_slice(), pulled.dropped, pulled.no_value),
+            ([600_000_000, 720_000_000, 600_000_000].as_slice(), [1.0, 3.0, 1.0].as_slice(), 2, 1),
+            "an infinite value and a series that is there twice are refused; a NaN is no value"
         );
         let [failure] = pulled.failures.as_slice() else { panic!("{:?}", pulled.failures) };
         assert_eq!(failure.to_string(), "r.yaml:3: rule bad");

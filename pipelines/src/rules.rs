@@ -15,6 +15,7 @@
 //! ```
 
 pub mod packs;
+pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,6 +32,10 @@ use promql_parser::parser::Expr;
 use promql_parser::parser::value::ValueType;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
+
+/// What to do where there is not one rule.
+pub const NONE_IN_FORCE: &str = "no rule is in force, so nothing is asked of Prometheus; name packs under `prometheus.packs`, or list files of \
+     your own rules under `prometheus.rules`: `bellwether init` writes an example of one";
 
 /// A place in a file of rules. Text form `rules.yaml:12`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +65,8 @@ pub struct MetricRule {
     pub unit: Unit,
     /// What becomes of the labels.
     pub labels: LabelMap,
+    /// The window that each value is computed from: zero where there is none. See [`window::longest`].
+    pub window: Span,
     /// How it is judged.
     pub detect: Vec<Rule>,
     /// Where it is written.
@@ -196,7 +203,7 @@ fn parse_file(text: &str, file: &str) -> Result<(Option<packs::Head>, Vec<Metric
         if entry.step.value < Span::from_secs(1) {
             return Err(wrong(entry.step.referenced, format!("step {} is shorter than one second", entry.step.value)));
         }
-        check_expr(&entry.expr.value).map_err(|message| wrong(entry.expr.referenced, message))?;
+        let window = check_expr(&entry.expr.value).map_err(|message| wrong(entry.expr.referenced, message))?;
         let mut detect = Vec::new();
         for judged in entry.detect {
             let at = judged.referenced;
@@ -213,6 +220,7 @@ fn parse_file(text: &str, file: &str) -> Result<(Option<packs::Head>, Vec<Metric
             step: entry.step.value,
             unit: entry.unit,
             labels: entry.labels,
+            window,
             detect,
             place,
         });
@@ -226,10 +234,11 @@ fn is_metric_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
-fn check_expr(expr: &str) -> Result<(), String> {
+/// The window of an expression that gives numbers.
+fn check_expr(expr: &str) -> Result<Span, String> {
     let parsed: Expr = promql_parser::parser::parse(expr).map_err(|e| format!("this is not PromQL: {e}"))?;
     match parsed.value_type() {
-        ValueType::Vector | ValueType::Scalar => Ok(()),
+        ValueType::Vector | ValueType::Scalar => Ok(window::longest(&parsed)),
         ValueType::Matrix => Err("the expression gives a range for each series; put it into rate() or an ..._over_time()".into()),
         ValueType::String => Err("the expression gives text, not numbers".into()),
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellwether_lake::scan::{self, SampleQuery};
 use bellwether_lake::{Lake, LakeError};
-use bellwether_model::id::RunId;
+use bellwether_model::id::{PoolName, RunId};
 use bellwether_model::inventory::{Inventory, Pool};
 use bellwether_model::series::Window;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
@@ -133,24 +133,30 @@ impl Stored {
         self.session.rows("SELECT * FROM raw.pools ORDER BY recorded_at, pool").await
     }
 
-    /// The end of the last period that has costs.
-    pub async fn newest_cost(&self) -> Result<Option<Timestamp>, SqlError> {
-        self.moment("SELECT max(period_end) AS t FROM raw.costs").await
+    /// The end of the last period that each pool has costs of.
+    pub async fn newest_costs(&self) -> Result<BTreeMap<PoolName, Timestamp>, SqlError> {
+        #[derive(Deserialize)]
+        struct Newest {
+            pool: PoolName,
+            t: Timestamp,
+        }
+        let rows: Vec<Newest> = self.session.rows("SELECT pool, max(period_end) AS t FROM raw.costs GROUP BY pool").await?;
+        Ok(rows.into_iter().map(|row| (row.pool, row.t)).collect())
     }
 
-    /// The first sample of a metric at or after `since`.
-    pub async fn first_sample(&self, metric: &str, since: Timestamp) -> Result<Option<Timestamp>, SqlError> {
+    /// The first sample of any of these metrics at or after `since`.
+    pub async fn first_sample(&self, metrics: &[&str], since: Timestamp) -> Result<Option<Timestamp>, SqlError> {
         let sql = format!(
-            "SELECT min(ts) AS t FROM raw.samples JOIN raw.series USING (series_id) WHERE ts >= {} AND metric = {}",
+            "SELECT min(ts) AS t FROM raw.samples JOIN raw.series USING (series_id) WHERE ts >= {} AND metric IN ({})",
             instant(since),
-            quoted(metric)
+            metrics.iter().map(|m| quoted(m)).collect::<Vec<_>>().join(", ")
         );
         self.moment(&sql).await
     }
 
-    /// All samples of a metric in a range.
-    pub async fn windows(&self, metric: &str, range: TimeRange) -> Result<Vec<Window>, SqlError> {
-        self.session.windows(&WindowSpec { metrics: Some(vec![metric.to_owned()]), range }).await
+    /// All samples of these metrics in a range.
+    pub async fn windows(&self, metrics: &[&str], range: TimeRange) -> Result<Vec<Window>, SqlError> {
+        self.session.windows(&WindowSpec { metrics: Some(metrics.iter().map(|m| (*m).to_owned()).collect()), range }).await
     }
 
     async fn ids(&self, sql: &str) -> Result<HashSet<String>, SqlError> {

@@ -121,7 +121,7 @@ pub async fn ask(State(services): State<Arc<Services>>, Json(request): Json<Anal
             .hint("set `prometheus: {url: http://HOST:9090}` in the configuration"));
     };
     let now = services.now();
-    let answer = prometheus.query_range(&question.expr, now - question.lookback, now, question.step).await?;
+    let answer = prometheus.query_settled(&question.expr, now - question.lookback, now, question.step, question.window()).await?;
     let judged = tokio::task::spawn_blocking(move || judge(&question, answer, &request.labels)).await;
     judged.map(axum::Json).map_err(|e| Problem::of(Kind::Internal, &e))
 }
@@ -137,6 +137,13 @@ struct Question {
     metric: Option<MetricRule>,
     /// The configured rule with nearly the name that was asked for, where none has it.
     near: Option<String>,
+}
+
+impl Question {
+    /// The window that each value is computed from.
+    fn window(&self) -> Span {
+        self.metric.as_ref().map_or(Span::ZERO, |metric| metric.window)
+    }
 }
 
 fn question(request: &AnalyzeRequest, known: &[MetricRule]) -> Result<Question, Problem> {

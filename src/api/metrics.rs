@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use bellwether_executor::Journal;
-use bellwether_lake::Lake;
-use bellwether_lake::tables::{INCIDENTS, ROUNDS, SIGNALS};
+use bellwether_lake::tables::{ENDPOINTS, INCIDENTS, LINEAGE_EVENTS, POOLS, ROUNDS, RUNS, SAMPLES, SIGNALS, TableDef};
+use bellwether_lake::{Lake, Snapshot};
 use bellwether_model::execution::ExecutionState;
 use bellwether_model::signal::Signal;
-use bellwether_model::time::Timestamp;
+use bellwether_model::time::{Span, Timestamp};
+use bellwether_pipelines::freshness::silences;
+use bellwether_pipelines::rules::MetricRule;
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder};
@@ -23,6 +25,8 @@ use super::problem::{Kind, Problem, ProblemBody};
 
 /// Open signals whose bands are shown at most.
 const BANDS: usize = 200;
+/// How long numbers count while the ledger does not change.
+const RECOUNT: Span = Span::from_mins(1);
 
 /// Numbers in Prometheus' text format. The names `neuralops_signals_total` and `neuralops_anomaly_total` are those of the source documents.
 #[utoipa::path(
@@ -31,7 +35,7 @@ const BANDS: usize = 200;
 )]
 pub async fn show(State(services): State<Arc<Services>>) -> Result<impl IntoResponse, Problem> {
     let mut families = services.meter.gather();
-    let ledger = services.counted.families(&services.lake, services.now()).await;
+    let ledger = services.counted.families(&services.lake, &services.rules, services.now()).await;
     let journal = of_journal(&services.journal).await;
     for (what, found) in [("ledger", ledger), ("journal", journal)] {
         let up = gauge("bellwether_up", "Whether the ledger and the journal could be read.", &["part"]);
@@ -64,12 +68,21 @@ fn merge(families: &mut Vec<MetricFamily>, more: Vec<MetricFamily>) {
     }
 }
 
-/// The ledger's numbers, counted again only when it has changed.
+/// The ledger's numbers, counted again only when it has changed, or after a minute.
 #[derive(Debug, Default)]
-pub struct Counted(Mutex<Option<(Versions, Vec<MetricFamily>)>>);
+pub struct Counted(Mutex<Option<(Versions, Timestamp, Vec<MetricFamily>)>>);
 
 /// The versions of the tables that were counted.
-type Versions = [Option<i64>; 3];
+type Versions = [Option<i64>; 4];
+
+/// What each source fills, so that the newest row tells how fresh the source is.
+const SOURCES: [(&str, &[&TableDef]); 5] = [
+    ("prometheus", &[&SAMPLES]),
+    ("runs", &[&RUNS]),
+    ("lineage", &[&LINEAGE_EVENTS]),
+    ("inventory", &[&ENDPOINTS, &POOLS]),
+    ("rounds", &[&ROUNDS]),
+];
 
 #[derive(Deserialize)]
 struct SignalCount {
@@ -87,19 +100,59 @@ struct IncidentCount {
 }
 
 impl Counted {
-    async fn families(&self, lake: &Lake, now: Timestamp) -> Result<Vec<MetricFamily>, Problem> {
+    async fn families(&self, lake: &Lake, rules: &[MetricRule], now: Timestamp) -> Result<Vec<MetricFamily>, Problem> {
         let snapshot = lake.snapshot().await?;
-        let versions = [&SIGNALS, &INCIDENTS, &ROUNDS].map(|table| snapshot.table(table).map(|t| t.version));
+        let versions = [&SIGNALS, &INCIDENTS, &ROUNDS, &SAMPLES].map(|table| snapshot.table(table).map(|t| t.version));
         let mut kept = self.0.lock().await;
-        if let Some((of, families)) = kept.as_ref()
+        // Time alone makes a metric silent.
+        if let Some((of, at, families)) = kept.as_ref()
             && *of == versions
+            && now.since(*at) < RECOUNT
         {
             return Ok(families.clone());
         }
-        let families = count(lake, now).await?;
-        *kept = Some((versions, families.clone()));
+        let mut families = count(lake, now).await?;
+        families.extend(freshness(&snapshot));
+        families.extend(silent(lake, rules, now).await?);
+        *kept = Some((versions, now, families.clone()));
         Ok(families)
     }
+}
+
+/// The newest event time of each source, as far as the tables' logs say.
+fn freshness(snapshot: &Snapshot) -> Vec<MetricFamily> {
+    let newest = GaugeVec::new(
+        Opts::new("bellwether_source_newest_timestamp_seconds", "Time of the newest fact of a source; no line where there is none."),
+        &["source"],
+    )
+    .expect("the names and labels are constants");
+    let stat = snapshot.stat();
+    for (source, tables) in SOURCES {
+        let of_tables = stat.iter().filter(|t| tables.iter().any(|table| table.name == t.table));
+        if let Some(t) = of_tables.filter_map(|t| t.newest).max() {
+            newest.with_label_values(&[source]).set(t.secs_f64());
+        }
+    }
+    newest.collect()
+}
+
+/// Which metrics have no samples within what their rules allow.
+async fn silent(lake: &Lake, rules: &[MetricRule], now: Timestamp) -> Result<Vec<MetricFamily>, Problem> {
+    let session = ledger::session(lake, now).await?;
+    let found = silences(&session, rules, now).await?;
+    let silent = gauge("bellwether_metric_silent", "Whether a metric that had samples has none within the gap of its rules.", &["metric"]);
+    let things = gauge("bellwether_metric_silent_entities", "Endpoints, nodes and others of which a metric fell silent.", &["metric"]);
+    for rule in rules {
+        silent.with_label_values(&[&rule.name]);
+        things.with_label_values(&[&rule.name]);
+    }
+    for silence in found.iter().filter(|s| s.fell_silent()) {
+        match &silence.entity {
+            None => silent.with_label_values(&[&silence.metric]).set(1),
+            Some(_) => things.with_label_values(&[&silence.metric]).inc(),
+        }
+    }
+    Ok([silent.collect(), things.collect()].concat())
 }
 
 async fn count(lake: &Lake, now: Timestamp) -> Result<Vec<MetricFamily>, Problem> {

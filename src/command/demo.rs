@@ -93,7 +93,7 @@ async fn ready_to_serve(config: &Config, address: SocketAddr) -> Result<String, 
 async fn report(cycle: &Cycle, folder: &Folder, range: TimeRange) -> Result<ReportData, Failure> {
     let snapshot = cycle.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
     let session = Session::open(&snapshot, SessionOptions::at(range.end)).await.map_err(|e| sql_failure(&e))?;
-    let scope = Scope { title: "simulated fleet".into(), range, now: range.end, next_commands: next_commands(folder) };
+    let scope = Scope { title: "simulated fleet".into(), range, now: range.end, has_inventory: true, next_commands: next_commands(folder) };
     gather(&session, Some(&cycle.journal), &cycle.rules, scope).await.map_err(|e| sql_failure(&e))
 }
 

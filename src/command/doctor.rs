@@ -2,6 +2,7 @@
 
 mod cluster;
 mod environment;
+mod freshness;
 mod servers;
 mod storage;
 
@@ -9,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use bellwether_model::time::Timestamp;
+use bellwether_pipelines::rules::NONE_IN_FORCE;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -33,7 +35,7 @@ pub struct Findings {
 pub struct Item {
     /// Its name: a key of the configuration, or an environment variable.
     pub name: String,
-    /// `file`, `rules`, `store`, `key`, `server`, `permission`, `integrity` or `environment`.
+    /// `file`, `rules`, `samples`, `store`, `key`, `server`, `permission`, `integrity` or `environment`.
     pub kind: &'static str,
     /// Whether the configuration cannot do without it.
     pub required: bool,
@@ -63,14 +65,18 @@ impl Item {
 pub async fn run(path: &Path, args: DoctorArgs, output: Output) -> Result<(), Failure> {
     let now = clock::now();
     let mut items = Vec::new();
-    match config::load(path) {
+    let config = match config::load(path) {
         Ok(config) => {
             items.push(Item::needed("configuration", "file", "everything", Ok(format!("{} is valid", path.display()))));
-            items.extend(all(&config).await);
+            items.extend(all(&config, now).await);
+            Some(config)
         }
-        Err(failure) => items.push(Item::needed("configuration", "file", "everything", Err(words(&failure)))),
-    }
-    items.extend(environment::items());
+        Err(failure) => {
+            items.push(Item::needed("configuration", "file", "everything", Err(words(&failure))));
+            None
+        }
+    };
+    items.extend(environment::items(config.as_ref()));
     let blocked = items.iter().filter(|i| i.required && !i.present).map(|i| format!("{}: {}", i.blocks, i.detail)).collect();
     let findings = Findings { checked_at: now, items, blocked };
     if let Some(file) = &args.report {
@@ -86,9 +92,10 @@ pub async fn run(path: &Path, args: DoctorArgs, output: Output) -> Result<(), Fa
     }
 }
 
-async fn all(config: &Config) -> Vec<Item> {
+async fn all(config: &Config, now: Timestamp) -> Vec<Item> {
     let mut items = vec![rules(config), governance(config)];
     items.extend(storage::items(config).await);
+    items.extend(freshness::item(config, now).await);
     items.extend(servers::items(config).await);
     items.extend(cluster::items(config).await);
     items
@@ -106,7 +113,7 @@ fn rules(config: &Config) -> Item {
     };
     let found = open::rules(config).and_then(|rules| open::detection(&rules).map(|judged| (rules.len(), judged.len())));
     let found = match found {
-        Ok((0, _)) => Err("neither packs nor files of rules: nothing is asked of Prometheus".into()),
+        Ok((0, _)) => Err(NONE_IN_FORCE.into()),
         Ok((asked, judged)) => Ok(format!(
             "{asked} rules ask for metrics, {judged} judge them; packs {}",
             if prometheus.packs.is_empty() { "none".to_owned() } else { prometheus.packs.join(", ") }
@@ -138,6 +145,7 @@ fn text(findings: &Findings) -> String {
         let state = match (item.present, item.required) {
             (true, _) => "ok",
             (false, true) => "MISSING",
+            (false, false) if item.kind == "samples" => "SILENT",
             (false, false) => "-",
         };
         row.insert("".into(), json!(state));

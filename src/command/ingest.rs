@@ -43,6 +43,8 @@ pub struct SourceAccount {
     pub rows: BTreeMap<&'static str, usize>,
     /// What was offered and not taken.
     pub rejected: u64,
+    /// How often a series was there and had no value (NaN), as a ratio without traffic.
+    pub no_value: u64,
     /// What the source warned of.
     pub warnings: Vec<String>,
     /// What went wrong.
@@ -163,6 +165,7 @@ pub fn account(summary: &Summary) -> Account {
         source: s.source,
         rows: s.rows.clone(),
         rejected: s.rejected,
+        no_value: s.no_value,
         warnings: grouped(s.warnings.iter().map(|w| split(w))),
         errors: grouped(s.errors.iter().map(words)),
     });
@@ -213,6 +216,7 @@ pub fn text(account: &Account) -> String {
         let tables: Vec<String> = source.rows.iter().filter(|(_, n)| **n > 0).map(|(table, n)| format!("{n} {table}")).collect();
         row.insert("source".into(), json!(source.source));
         row.insert("new rows".into(), json!(if tables.is_empty() { "nothing new".to_owned() } else { tables.join(", ") }));
+        row.insert("no value".into(), json!(source.no_value));
         row.insert("rejected".into(), json!(source.rejected));
         row.insert("state".into(), json!(if source.errors.is_empty() { "ok" } else { "failed" }));
         rows.push(row);
@@ -220,7 +224,7 @@ pub fn text(account: &Account) -> String {
     let mut text = if rows.is_empty() {
         "nothing waits in the inbox".to_owned()
     } else {
-        output::table(&rows, &["source", "new rows", "rejected", "state"])
+        output::table(&rows, &["source", "new rows", "no value", "rejected", "state"])
     };
     for source in &account.sources {
         for warning in &source.warnings {
@@ -307,6 +311,7 @@ mod tests {
             source,
             rows: rows.iter().copied().collect(),
             rejected: 3,
+            no_value: 7,
             warnings: vec!["slow".into()],
             errors: errors.iter().map(|e| (*e).to_owned()).collect(),
         };

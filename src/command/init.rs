@@ -1,5 +1,6 @@
 //! `bellwether init`
 
+mod example;
 mod template;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use bellwether_pipelines::rules::packs::{self, Pack};
 use futures::StreamExt as _;
 use serde::Serialize;
 
+use self::example::Example;
 use crate::cli::{InitArgs, Output};
 use crate::clock;
 use crate::failure::{Failure, Kind};
@@ -30,8 +32,23 @@ struct Found {
     version: Option<String>,
     /// How many metrics it has.
     metrics: usize,
+    /// Whether the address named no scheme, and `http://` was taken.
+    assumed_http: bool,
     /// The packs that fit.
     packs: Vec<FoundPack>,
+    /// The example of rules; none where a pack knows what the fleet runs.
+    example: Option<FoundExample>,
+}
+
+/// An example of rules that was written.
+#[derive(Debug, Serialize)]
+struct FoundExample {
+    /// The file.
+    file: String,
+    /// Its rules.
+    rules: Vec<String>,
+    /// Whether the configuration has it in force.
+    in_force: bool,
 }
 
 /// A pack that fits.
@@ -55,28 +72,53 @@ pub async fn run(path: &Path, args: InitArgs, output: Output) -> Result<(), Fail
         return Err(Failure::user(format!("{} is there already", path.display()))
             .hint("keep it, name another with --config FILE, or overwrite it with --force"));
     }
-    if args.prom.password().is_some() {
+    let address = args.prom.url;
+    if address.password().is_some() {
         return Err(Failure::user("the address holds a password, and secrets do not belong into the configuration")
             .hint("give the address without it, and afterwards set `prometheus: {basic_auth: {username: …, password_file: …}}`"));
     }
-    let client = Prometheus::new(PrometheusSettings::at(args.prom.clone())).map_err(|e| Failure::of(Kind::Config, &e))?;
+    let client = Prometheus::new(PrometheusSettings::at(address.clone())).map_err(|e| Failure::of(Kind::Config, &e))?;
     let metrics = client.metric_names().await.map_err(|e| unreachable(&e, &client))?;
     let version = client.build_info().await.ok().map(|b| b.version);
     let fitting = packs::fitting(&metrics);
-    let series = answering(&client, &fitting, clock::now()).await;
+    let now = clock::now();
+    let series = answering(&client, &fitting, now).await;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    // Only a pack for what the fleet runs makes an example of rules needless.
+    let example =
+        if fitting.iter().all(|pack| pack.head.name == "prometheus") { example::example(&client, &metrics, now).await } else { None };
+    let in_force = example.as_ref().is_some_and(|example| example.tells || fitting.is_empty());
+    let text = template::render(&address, &fitting, in_force);
+    if let Some(folder) = folder {
+        create(folder)?;
+    }
+    let example = example.map(|example| write_example(folder, example, in_force)).transpose()?;
+    std::fs::write(path, text).map_err(|e| Failure::user(format!("cannot write {}: {e}", path.display())))?;
     let found = Found {
         config: path.display().to_string(),
         prometheus: client.address(),
         version,
         metrics: metrics.len(),
+        assumed_http: args.prom.assumed_http,
+        example,
         packs: fitting.iter().map(|pack| found_pack(pack, &series)).collect(),
     };
-    let text = template::render(&args.prom, &fitting);
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|e| Failure::user(format!("cannot make the folder {}: {e}", folder.display())))?;
-    }
-    std::fs::write(path, text).map_err(|e| Failure::user(format!("cannot write {}: {e}", path.display())))?;
     output::print(output, &found, || words(&found))
+}
+
+fn create(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|e| Failure::user(format!("cannot make the folder {}: {e}", folder.display())))
+}
+
+/// Writes the example into the folder of rules beside the configuration. A file that is there already is the user's, and is kept.
+fn write_example(beside: Option<&Path>, example: Example, in_force: bool) -> Result<FoundExample, Failure> {
+    let folder = beside.unwrap_or(Path::new("")).join("rules");
+    create(&folder)?;
+    let file = folder.join("example.yaml");
+    if !file.exists() {
+        std::fs::write(&file, example.text).map_err(|e| Failure::user(format!("cannot write {}: {e}", file.display())))?;
+    }
+    Ok(FoundExample { file: file.display().to_string(), rules: example.rules, in_force })
 }
 
 /// Why nothing could be asked, and what to try.
@@ -116,8 +158,11 @@ fn found_pack(pack: &Pack, series: &BTreeMap<(String, String), usize>) -> FoundP
 fn words(found: &Found) -> String {
     let version = found.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
     let mut text = format!("Prometheus{version} at {} has {} metrics.\n", found.prometheus, found.metrics);
+    if found.assumed_http {
+        text.push_str("The address named no scheme: http:// was taken.\n");
+    }
     if found.packs.is_empty() {
-        text.push_str("No built-in pack of rules fits them. Write rules of your own: the file says how.\n");
+        text.push_str("No built-in pack of rules fits them.\n");
     } else {
         text.push_str("Packs of rules that fit:\n");
         for pack in &found.packs {
@@ -127,7 +172,27 @@ fn words(found: &Found) -> String {
             ));
         }
     }
+    match &found.example {
+        Some(example) if example.in_force => text.push_str(&format!(
+            "Written: {}, rules from metrics that it has, in force: {}. Make them say what matters to you.\n",
+            example.file,
+            example.rules.join(", ")
+        )),
+        Some(example) => text.push_str(&format!(
+            "Written: {}, an example of rules of your own: {}. To use it, take the # away before `rules:`.\n",
+            example.file,
+            example.rules.join(", ")
+        )),
+        None if found.packs.is_empty() => {
+            text.push_str("It has no metric that could be judged yet: what does it scrape, and since when?\n");
+        }
+        None => {}
+    }
     text.push_str(&format!("Written: {}. Nothing is carried out while it says act.mode: plan.\n\nNext:\n", found.config));
+    if found.metrics == 0 {
+        text.push_str("  once it has scraped something: the same command again, with --force\n");
+        return text.trim_end().to_owned();
+    }
     let config = if found.config == "bellwether.yaml" { String::new() } else { format!(" --config {}", found.config) };
     for (command, purpose) in [
         ("ingest --backfill 14d", "two weeks of metrics into the ledger"),

@@ -1,11 +1,11 @@
 //! `bellwether label`
 
 use bellwether_lake::tables;
-use bellwether_model::id::Actor;
 use bellwether_model::label::{Label, LabelKind};
 use serde::Deserialize;
 
 use super::{session, sql_failure};
+use crate::actor::actor;
 use crate::cli::{LabelArgs, LabelWord};
 use crate::clock::now;
 use crate::config::Config;
@@ -34,7 +34,7 @@ pub async fn run(config: &Config, args: LabelArgs) -> Result<(), Failure> {
             LabelWord::NotAnIncident => LabelKind::NotAnIncident,
         },
         comment: args.comment.map(|c| redactor.text(&c).into_owned()),
-        actor: Actor::new(args.actor),
+        actor: actor(args.actor.as_deref())?,
         recorded_at: now(),
     };
     lake.append_rows(&tables::LABELS, &[label], &[]).await.map_err(|e| open::lake_failure(&e))?;

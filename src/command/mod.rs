@@ -76,7 +76,7 @@ fn usage(kind: clap::error::ErrorKind, message: &str) -> ! {
 }
 
 /// A session over the newest state of the ledger.
-async fn session(lake: &Lake, as_of: Option<Timestamp>) -> Result<Session, Failure> {
+pub(crate) async fn session(lake: &Lake, as_of: Option<Timestamp>) -> Result<Session, Failure> {
     let snapshot = lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
     let options = SessionOptions { as_of, ..SessionOptions::at(now()) };
     Session::open(&snapshot, options).await.map_err(|e| sql_failure(&e))

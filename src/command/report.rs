@@ -28,7 +28,13 @@ pub async fn run(config: &Config, args: &ReportArgs, output: Output) -> Result<(
     };
     // The audit chain is the journal's; without a journal nothing was ever done.
     let journal = if config.journal.path.exists() { Some(open::journal(config).await?) } else { None };
-    let scope = Scope { title: title(config), range: TimeRange::new(end - args.last, end), now, next_commands: Vec::new() };
+    let scope = Scope {
+        title: title(config),
+        range: TimeRange::new(end - args.last, end),
+        now,
+        has_inventory: config.has_inventory(),
+        next_commands: Vec::new(),
+    };
     let mut data = gather(&session, journal.as_ref(), &rules, scope).await.map_err(|e| sql_failure(&e))?;
     data.next_commands = next_commands(&data, args.html.is_some());
     if let Some(path) = &args.html {

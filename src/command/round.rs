@@ -8,6 +8,7 @@ use bellwether_model::id::{IncidentId, RoundId};
 use bellwether_model::incident::Incident;
 use bellwether_model::signal::Severity;
 use bellwether_model::time::Timestamp;
+use bellwether_pipelines::freshness::{Silence, silences};
 use bellwether_pipelines::ingest::Progress;
 use bellwether_pipelines::notify::{Courier, NotifySettings};
 use bellwether_pipelines::round::{Judged, last_judged};
@@ -16,7 +17,7 @@ use serde_json::json;
 use self::account::Account;
 use super::ingest::{self, Bar};
 use super::{session, sql_failure};
-use crate::cli::{FailOn, Output, RoundArgs};
+use crate::cli::{Output, RoundArgs, RoundFailOn};
 use crate::clock;
 use crate::config::Config;
 use crate::cycle::Cycle;
@@ -36,7 +37,7 @@ pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), 
     let (account, open) = turn(&mut cycle, &args, &|p| bar.show(p)).await?;
     bar.clear();
     output::print(output, &account, || account.text())?;
-    end(&account, &open, args.fail_on)
+    end(&account, &open, &args.fail_on)
 }
 
 /// One whole round without a word: what the scheduler of `serve` does.
@@ -44,9 +45,9 @@ pub async fn run(config: Config, args: RoundArgs, output: Output) -> Result<(), 
 /// # Errors
 /// What `bellwether round` fails with: also a source or receiver that failed, after everything else was done.
 pub async fn once(cycle: &mut Cycle) -> Result<(), Failure> {
-    let args = RoundArgs { as_of: None, dry_run: false, replay: None, no_ingest: false, fail_on: None };
+    let args = RoundArgs { as_of: None, dry_run: false, replay: None, no_ingest: false, fail_on: Vec::new() };
     let (account, open) = turn(cycle, &args, &|_| {}).await?;
-    end(&account, &open, None)
+    end(&account, &open, &[])
 }
 
 /// One round as the arguments want it: the account, and the incidents that are open after it.
@@ -71,6 +72,7 @@ async fn turn(
     }
     let before = session(&cycle.lake, Some(as_of)).await?;
     let known = before.evidence().await.map_err(|e| sql_failure(&e))?;
+    account.silent = silences(&before, cycle.metric_rules(), as_of).await.map_err(|e| sql_failure(&e))?;
     let judged = cycle.judge(as_of, now, !args.dry_run).await?;
     let open = open_after(known.open_incidents, &judged);
     account.judged(&judged, &open);
@@ -139,18 +141,18 @@ async fn notify(settings: NotifySettings, open: &BTreeMap<IncidentId, Incident>,
     Ok(failed)
 }
 
-/// Whether an incident of at least this severity is among these.
-fn reaches(line: FailOn, severity: Severity) -> bool {
-    severity
-        >= match line {
-            FailOn::Info => Severity::Info,
-            FailOn::Warning => Severity::Warning,
-            FailOn::Critical => Severity::Critical,
-        }
+/// Whether an incident of this severity is one to fail on.
+fn reaches(line: RoundFailOn, severity: Severity) -> bool {
+    match line {
+        RoundFailOn::Info => severity >= Severity::Info,
+        RoundFailOn::Warning => severity >= Severity::Warning,
+        RoundFailOn::Critical => severity >= Severity::Critical,
+        RoundFailOn::NoData => false,
+    }
 }
 
 /// The exit code: a source or receiver that failed comes before findings.
-fn end(account: &Account, open: &BTreeMap<IncidentId, Incident>, fail_on: Option<FailOn>) -> Result<(), Failure> {
+fn end(account: &Account, open: &BTreeMap<IncidentId, Incident>, fail_on: &[RoundFailOn]) -> Result<(), Failure> {
     let ingest = account.ingest.as_ref().and_then(ingest::failure);
     if let Some(failure) = ingest {
         return Err(
@@ -161,11 +163,16 @@ fn end(account: &Account, open: &BTreeMap<IncidentId, Incident>, fail_on: Option
         return Err(Failure::new(Kind::Upstream, account.notify_errors.join("\n       "))
             .hint("the round is recorded; check `notify` in the configuration"));
     }
-    let Some(line) = fail_on else { return Ok(()) };
-    let found: Vec<&Incident> = open.values().filter(|i| reaches(line, i.severity)).collect();
-    let Some(worst) = found.iter().max_by(|a, b| a.severity.cmp(&b.severity).then(a.score.total_cmp(&b.score))) else { return Ok(()) };
-    let others = if found.len() == 1 { String::new() } else { format!(", and {} more", found.len() - 1) };
-    Err(Failure::new(Kind::Findings, format!("open: {} {}{others}", worst.incident_id, worst.title)))
+    let others = |n: usize| if n == 1 { String::new() } else { format!(", and {} more", n - 1) };
+    let found: Vec<&Incident> = open.values().filter(|i| fail_on.iter().any(|line| reaches(*line, i.severity))).collect();
+    let worst = found.iter().max_by(|a, b| a.severity.cmp(&b.severity).then(a.score.total_cmp(&b.score)));
+    let mut findings: Vec<String> =
+        worst.map(|w| format!("open: {} {}{}", w.incident_id, w.title, others(found.len()))).into_iter().collect();
+    let silent: Vec<&Silence> = account.silent.iter().filter(|s| s.fell_silent()).collect();
+    if let (Some(first), true) = (silent.first(), fail_on.contains(&RoundFailOn::NoData)) {
+        findings.push(format!("silent: {}{}", account::silence(first), others(silent.len())));
+    }
+    if findings.is_empty() { Ok(()) } else { Err(Failure::new(Kind::Findings, findings.join("\n       "))) }
 }
 
 /// Judges a recorded round again and says whether the conclusions are the same.
@@ -234,8 +241,35 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_that_fell_silent_is_a_finding_when_it_is_asked_for() {
+        use bellwether_pipelines::freshness::Since;
+        let silent = |since| Silence {
+            metric: "latency_p95".into(),
+            place: "r.yaml:2".into(),
+            entity: Some("endpoint:ml/iris".parse().unwrap()),
+            since,
+            allowed: bellwether_model::time::Span::from_hours(1),
+        };
+        let mut account = Account::of(false, crate::config::ActMode::Plan);
+        account.silent = vec![silent(Since::Never)];
+        assert!(end(&account, &BTreeMap::new(), &[RoundFailOn::NoData]).is_ok(), "what was never there did not fall silent");
+        account.silent.push(silent(Since::At(Timestamp::EPOCH)));
+        assert!(end(&account, &BTreeMap::new(), &[RoundFailOn::Info]).is_ok());
+        let failure = end(&account, &BTreeMap::new(), &[RoundFailOn::Critical, RoundFailOn::NoData]).unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (Kind::Findings, "silent: latency_p95 of ml/iris (r.yaml:2): no sample since 1970-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
     fn fail_on_takes_the_severity_and_what_is_worse() {
-        let table = [(FailOn::Info, [true, true, true]), (FailOn::Warning, [false, true, true]), (FailOn::Critical, [false, false, true])];
+        let table = [
+            (RoundFailOn::Info, [true, true, true]),
+            (RoundFailOn::Warning, [false, true, true]),
+            (RoundFailOn::Critical, [false, false, true]),
+            (RoundFailOn::NoData, [false, false, false]),
+        ];
         for (line, expected) in table {
             assert_eq!([Severity::Info, Severity::Warning, Severity::Critical].map(|s| reaches(line, s)), expected);
         }

@@ -25,7 +25,7 @@ pub fn load(path: &Path) -> Result<Config, Failure> {
             _ => failure,
         }
     })?;
-    let environment = std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "PROM_URL" || name == "POSTGRES_DSN");
+    let environment = std::env::vars().filter(|(name, _)| setting(name).is_some());
     let mut config = read(&path.display().to_string(), &text, environment)?;
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     config.rebase(&folder);
@@ -49,29 +49,58 @@ pub fn read(name: &str, text: &str, environment: impl Iterator<Item = (String, S
         return Ok(config);
     }
     overrides.sort();
-    let mut tree: Value =
+    let tree: Value =
         if text.trim().is_empty() { Value::Object(serde_json::Map::new()) } else { yaml::parse(name, text).map_err(wrong)? };
-    for (variable, value) in &overrides {
-        let path: Vec<String> = match variable.as_str() {
-            "PROM_URL" => vec!["prometheus".into(), "url".into()],
-            "POSTGRES_DSN" => vec!["runs".into(), "postgres".into(), "dsn".into()],
-            _ => variable[PREFIX.len()..].to_ascii_lowercase().split("__").map(str::to_owned).collect(),
-        };
+    let all = overridden(&tree, overrides.iter())?;
+    match read_tree(name, &all) {
+        Ok(config) => Ok(config),
+        Err(error) => {
+            // The variable without which the rest is right; where there are several, the first that is wrong by itself.
+            let without = |i: usize| overrides.iter().enumerate().filter(move |(j, _)| i != *j).map(|(_, o)| o);
+            let right = |tree: Result<Value, Failure>| tree.is_ok_and(|tree| read_tree(name, &tree).is_ok());
+            let culprit = (0..overrides.len())
+                .find(|i| right(overridden(&tree, without(*i))))
+                .or_else(|| (0..overrides.len()).find(|i| !right(overridden(&tree, overrides[*i..=*i].iter()))));
+            let places: Vec<&str> = culprit
+                .map_or_else(|| overrides.iter().map(|(variable, _)| variable.as_str()).collect(), |i| vec![overrides[i].0.as_str()]);
+            let message = format!("environment variable {}: {}", places.join(", "), error.message);
+            Err(Failure { kind: crate::failure::Kind::Config, message, hint: error.hint })
+        }
+    }
+}
+
+/// The setting that a variable overrides, as path of keys.
+pub fn setting(variable: &str) -> Option<Vec<String>> {
+    match variable {
+        "PROM_URL" => Some(vec!["prometheus".into(), "url".into()]),
+        "POSTGRES_DSN" => Some(vec!["runs".into(), "postgres".into(), "dsn".into()]),
+        _ => variable.strip_prefix(PREFIX).map(|path| path.to_ascii_lowercase().split("__").map(str::to_owned).collect()),
+    }
+}
+
+/// The tree with these overrides, each a variable and its value.
+fn overridden<'a>(tree: &Value, overrides: impl Iterator<Item = &'a (String, String)>) -> Result<Value, Failure> {
+    let mut tree = tree.clone();
+    for (variable, value) in overrides {
         let parsed: Value = yaml::parse(variable, value).unwrap_or_else(|_| Value::String(value.clone()));
         let mut place = &mut tree;
-        for key in &path {
+        for key in setting(variable).unwrap_or_default() {
             if place.is_null() {
                 *place = Value::Object(serde_json::Map::new());
             }
             place = match place {
-                Value::Object(map) => map.entry(key.clone()).or_insert(Value::Null),
+                Value::Object(map) => map.entry(key).or_insert(Value::Null),
                 _ => return Err(Failure::config(format!("environment variable {variable}: {key:?} is below a value, not a section"))),
             };
         }
         *place = parsed;
-        serde_json::from_value::<Config>(tree.clone()).map_err(|e| Failure::config(format!("environment variable {variable}: {e}")))?;
     }
-    serde_json::from_value(tree).map_err(|e| Failure::config(e.to_string()))
+    Ok(tree)
+}
+
+/// Reads a tree as the file is read, so that mistakes are told in the same words.
+fn read_tree(name: &str, tree: &Value) -> Result<Config, yaml::LoadError> {
+    yaml::parse(name, &tree.to_string())
 }
 
 impl Config {
@@ -138,8 +167,41 @@ mod tests {
         assert_eq!(config.act.mode, super::super::ActMode::DryRun);
         let config = read("b.yaml", "", set("PROM_URL", "http://prom:9090")).unwrap();
         assert_eq!(config.prometheus.unwrap().url.as_str(), "http://prom:9090/");
-        let failure = read("b.yaml", "", set("BELLWETHER__ACT__MODE", "yolo")).unwrap_err();
-        assert!(failure.message.contains("BELLWETHER__ACT__MODE"), "{failure}");
+        let wrong = [
+            ("BELLWETHER__ACT__MODE", "yolo", "\"yolo\" is not known here", "known: plan, dry_run, execute"),
+            ("BELLWETHER__ACT__MOED", "plan", "unknown key \"moed\"", "did you mean mode?"),
+            ("BELLWETHER__LAKES__URL", "x", "unknown key \"lakes\"", "did you mean lake?"),
+            ("BELLWETHER__JUDGE__TOP", "many", "this is not a whole number from 0 up", ""),
+            ("BELLWETHER__VERSION__MAJOR", "1", "\"major\" is below a value, not a section", ""),
+            ("PROM_URL", "prom:9090", "\"prom:9090\" names no scheme; write it as http://prom:9090", ""),
+        ];
+        for (variable, value, says, hint) in wrong {
+            // Another variable beside it is not blamed.
+            let both = [("BELLWETHER__LAKE__URL", "elsewhere"), (variable, value)].map(|(n, v)| (n.to_owned(), v.to_owned()));
+            let failure = read("b.yaml", "version: 1\n", both.into_iter()).unwrap_err();
+            assert!(failure.message.starts_with(&format!("environment variable {variable}: {says}")), "{failure}");
+            assert!(failure.hint.clone().unwrap_or_default().contains(hint), "{failure}");
+        }
+    }
+
+    #[test]
+    fn variables_of_one_section_are_read_together() {
+        let both = [("BELLWETHER__PROMETHEUS__TIMEOUT", "5s"), ("PROM_URL", "http://prom:9090")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        let prometheus = read("b.yaml", "", both.clone().into_iter()).unwrap().prometheus.unwrap();
+        assert_eq!((prometheus.timeout.secs(), prometheus.url.as_str()), (5, "http://prom:9090/"));
+        let failure = read("b.yaml", "", both.into_iter().take(1)).unwrap_err();
+        assert!(failure.message.starts_with("environment variable BELLWETHER__PROMETHEUS__TIMEOUT: url is missing"), "{failure}");
+    }
+
+    #[test]
+    fn a_pack_that_there_is_not_is_shown_where_it_is_written() {
+        let failure = read("b.yaml", "prometheus:\n  url: http://p\n  packs:\n    - node\n    - kserv\n", none()).unwrap_err();
+        assert!(failure.message.starts_with("b.yaml:5:7: \"kserv\" is not known here"), "{failure}");
+        assert!(failure.hint.clone().unwrap_or_default().starts_with("did you mean kserve?"), "{failure}");
+        let failure = read("b.yaml", "prometheus:\n  url: p:9090\n", none()).unwrap_err();
+        assert!(failure.message.starts_with("b.yaml:2:8: \"p:9090\" names no scheme"), "{failure}");
+        let failure = read("b.yaml", "version: 1\nprometheus:\n  packs: [node]\n", none()).unwrap_err();
+        assert!(failure.message.starts_with("b.yaml:3:") && failure.message.contains("url is missing"), "{failure}");
     }
 
     #[test]

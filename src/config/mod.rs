@@ -21,9 +21,9 @@ use bellwether_pipelines::runs::postgres::PostgresSettings;
 use bellwether_pipelines::schedule::Job;
 use serde::{Deserialize, Serialize};
 
-pub use load::load;
 #[cfg(test)]
 pub use load::read;
+pub use load::{load, setting};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,6 +61,13 @@ pub struct Config {
     pub schedule: Vec<Job>,
     /// What is hidden before anything is stored.
     pub redaction: RedactionConfig,
+}
+
+impl Config {
+    /// Whether anything tells which endpoints and pools there are: a cluster, or the lists of this configuration.
+    pub fn has_inventory(&self) -> bool {
+        self.kubernetes.is_some() || !self.endpoints.is_empty() || !self.pools.is_empty()
+    }
 }
 
 impl Default for Config {

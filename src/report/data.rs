@@ -53,6 +53,8 @@ pub(crate) struct ReportData {
 /// How much was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Fleet {
+    /// Whether anything tells which endpoints and pools there are: a cluster, or the configuration.
+    pub has_inventory: bool,
     /// Model endpoints in the inventory.
     pub endpoints: i64,
     /// GPU pools in the inventory.
@@ -145,14 +147,17 @@ pub(crate) struct CostLine {
     pub cost: MicroUsd,
     /// The part that nothing held.
     pub idle: MicroUsd,
+    /// The part of which nobody knows who held it: neither used nor idle.
+    pub unknown: MicroUsd,
     /// The dearest endpoints, at most three.
     pub top_endpoints: Vec<(EndpointId, MicroUsd)>,
 }
 
 impl CostLine {
-    /// The idle part of the cost, 0 to 1; zero when nothing was spent.
-    pub(crate) fn idle_share(&self) -> f64 {
-        if self.cost.0 > 0 { (self.idle.0 as f64 / self.cost.0 as f64).clamp(0.0, 1.0) } else { 0.0 }
+    /// The idle part of the cost whose use is known, 0 to 1; none when the use of nothing is known.
+    pub(crate) fn idle_share(&self) -> Option<f64> {
+        let known = self.cost.0 - self.unknown.0;
+        (known > 0).then(|| (self.idle.0 as f64 / known as f64).clamp(0.0, 1.0))
     }
 }
 
@@ -281,11 +286,13 @@ fn cost_line(pool: &PoolName, rows: &[&Cost]) -> CostLine {
     let mut top_endpoints: Vec<_> = endpoints.into_iter().map(|(endpoint, usd)| (endpoint.clone(), usd)).collect();
     top_endpoints.sort_by_key(|(_, usd)| Reverse(*usd));
     top_endpoints.truncate(MOST_ENDPOINTS);
+    let of_kind = |kind| rows.iter().filter(|row| row.kind == kind).map(|row| row.cost_micro_usd).sum();
     CostLine {
         pool: pool.clone(),
         gpu_hours: rows.iter().map(|row| row.gpu_hours).sum(),
         cost: rows.iter().map(|row| row.cost_micro_usd).sum(),
-        idle: rows.iter().filter(|row| row.kind == CostKind::Idle).map(|row| row.cost_micro_usd).sum(),
+        idle: of_kind(CostKind::Idle),
+        unknown: of_kind(CostKind::Unknown),
         top_endpoints,
     }
 }
@@ -359,7 +366,13 @@ mod tests {
             lines[0].top_endpoints,
             [("ml/z".parse().unwrap(), MicroUsd(5_000_000)), ("ml/x".parse().unwrap(), MicroUsd(1_000_003))]
         );
-        assert!((lines[0].idle_share() - 0.142_857).abs() < 1e-4);
+        assert!((lines[0].idle_share().unwrap() - 0.142_857).abs() < 1e-4);
+        // What nobody knows is neither idle nor used.
+        let unknown = |cost| Cost { kind: CostKind::Unknown, ..row("a", None, cost) };
+        let lines = cost_lines(&[unknown(7_000_000)]);
+        assert_eq!((lines[0].idle, lines[0].unknown, lines[0].idle_share()), (MicroUsd(0), MicroUsd(7_000_000), None));
+        let lines = cost_lines(&[unknown(7_000_000), row("a", None, 1_000_000), row("a", Some("ml/x"), 3_000_000)]);
+        assert_eq!(lines[0].idle_share(), Some(0.25));
         assert!(cost_lines(&[]).is_empty());
     }
 }

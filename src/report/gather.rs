@@ -38,6 +38,8 @@ pub(crate) struct Scope {
     pub range: TimeRange,
     /// When it is made.
     pub now: Timestamp,
+    /// Whether the configuration names a cluster, endpoints or pools.
+    pub has_inventory: bool,
     /// What to type next.
     pub next_commands: Vec<NextCommand>,
 }
@@ -53,14 +55,18 @@ pub(crate) async fn gather(session: &Session, journal: Option<&Journal>, rules: 
     let known = session.evidence().await?;
     let mut rows = rows(session, &known, scope.range).await?;
     rows.charts = charts(session, rules, &rows, scope.range).await?;
-    let costs: Vec<Cost> =
-        session.rows(&format!("SELECT * FROM costs_current WHERE period_start >= {start} ORDER BY period_start, pool, endpoint")).await?;
+    let end = instant(scope.range.end);
+    let costs: Vec<Cost> = session
+        .rows(&format!(
+            "SELECT * FROM costs_current WHERE period_start >= {start} AND period_end <= {end} ORDER BY period_start, pool, endpoint"
+        ))
+        .await?;
     Ok(ReportData {
         title: scope.title,
         generated_at: scope.now,
         as_of: scope.range.end,
         range: scope.range,
-        fleet: fleet(session, &known.inventory).await?,
+        fleet: fleet(session, &known.inventory, scope.has_inventory).await?,
         incidents: cards(&rows),
         costs: cost_lines(&costs),
         audit: audit(journal).await,
@@ -125,8 +131,10 @@ async fn count(session: &Session, sql: &str) -> Result<i64, SqlError> {
     Ok(session.rows::<Count>(sql).await?.first().map_or(0, |c| c.n))
 }
 
-async fn fleet(session: &Session, inventory: &bellwether_model::inventory::Inventory) -> Result<Fleet, SqlError> {
+async fn fleet(session: &Session, inventory: &bellwether_model::inventory::Inventory, configured: bool) -> Result<Fleet, SqlError> {
     Ok(Fleet {
+        // What an earlier configuration told is known still.
+        has_inventory: configured || !inventory.endpoints.is_empty() || !inventory.pools.is_empty(),
         endpoints: inventory.endpoints.len() as i64,
         pools: inventory.pools.len() as i64,
         series: count(session, "SELECT count(*) AS n FROM series").await?,

@@ -100,7 +100,11 @@ fn tiles(data: &ReportData) -> String {
                 &open.len().to_string(),
                 &format!("{} in all", words::many(told.len() as i64, "incident")),
             ),
-            tile("", "Endpoints affected", &endpoints.len().to_string(), &format!("now, of {}", words::compact(data.fleet.endpoints))),
+            if data.fleet.has_inventory {
+                tile("", "Endpoints affected", &endpoints.len().to_string(), &format!("now, of {}", words::compact(data.fleet.endpoints)))
+            } else {
+                tile("", "Endpoints affected", "unknown", words::NO_INVENTORY)
+            },
             tile("", "Series judged", &words::compact(data.fleet.series), &unjudged),
         ]
     };
@@ -108,7 +112,9 @@ fn tiles(data: &ReportData) -> String {
     if !data.costs.is_empty() {
         let cost = data.costs.iter().map(|c| c.cost).sum();
         let idle = data.costs.iter().map(|c| c.idle).sum();
-        tiles.push(tile("", "GPU spend", &words::usd(cost), &format!("{} of it idle", words::usd(idle))));
+        let unknown = data.costs.iter().all(|c| c.idle_share().is_none());
+        let of_it = if unknown { "idle share: no data".into() } else { format!("{} of it idle", words::usd(idle)) };
+        tiles.push(tile("", "GPU spend", &words::usd(cost), &of_it));
     }
     tiles.push(match &data.audit {
         AuditStanding::Empty => tile("", "Audit chain", "empty", "nothing was done yet"),
@@ -211,12 +217,12 @@ fn incidents(data: &ReportData) -> String {
 
 fn costs(data: &ReportData) -> String {
     if data.costs.is_empty() {
-        return format!(
-            "<h2>Cost</h2><div class=\"panel\"><p>{}</p></div>",
-            prose(
-                "No cost is known: give each pool its `usd_per_gpu_hour` under `pools:` in the configuration, then run `bellwether round`."
-            )
-        );
+        let why = if data.fleet.has_inventory {
+            "No cost is known: give each pool its `usd_per_gpu_hour` under `pools:` in the configuration, then run `bellwether round`."
+        } else {
+            words::INVENTORY_HINT
+        };
+        return format!("<h2>Cost</h2><div class=\"panel\"><p>{}</p></div>", prose(why));
     }
     let row = |c: &CostLine| {
         let top: Vec<_> = c.top_endpoints.iter().map(|(e, usd)| format!("{} {}", esc(&e.to_string()), words::usd(*usd))).collect();
@@ -225,9 +231,9 @@ fn costs(data: &ReportData) -> String {
             esc(c.pool.as_str()),
             words::compact(finite(c.gpu_hours).round() as i64),
             words::usd(c.cost),
-            words::usd(c.idle),
-            words::share(c.idle_share()),
-            meter("idle", c.idle_share()),
+            words::idle(c),
+            c.idle_share().map_or_else(|| "no data".into(), words::share),
+            c.idle_share().map_or_else(String::new, |share| meter("idle", share)),
             top.join("<br/>"),
         )
     };

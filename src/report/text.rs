@@ -285,18 +285,20 @@ impl Pen {
         }
         let row = |c: &super::data::CostLine| {
             let share = c.idle_share();
-            let filled = (share * 10.0).round() as usize;
+            let meter = share.map_or_else(
+                || "no data".to_owned(),
+                |share| {
+                    let filled = (share * 10.0).round() as usize;
+                    format!("{}{} {}", "█".repeat(filled), "░".repeat(10 - filled), words::share(share))
+                },
+            );
             let top: Vec<_> = c.top_endpoints.iter().map(|(e, usd)| format!("{e} {}", words::usd(*usd))).collect();
             vec![
                 left(c.pool.as_str()),
                 right(words::compact(c.gpu_hours.round() as i64)),
                 right(words::usd(c.cost)),
-                right(words::usd(c.idle)),
-                left(format!("{}{} {}", "█".repeat(filled), "░".repeat(10 - filled), words::share(share))).ink(if share > 0.5 {
-                    Ink::Yellow
-                } else {
-                    Ink::Plain
-                }),
+                right(words::idle(c)),
+                left(meter).ink(if share.is_some_and(|share| share > 0.5) { Ink::Yellow } else { Ink::Plain }),
                 left(top.join(", ")),
             ]
         };
@@ -313,6 +315,9 @@ impl Pen {
             .map(|n| format!("; {n} could not be ({}): no data is not health", words::skipped(data)))
             .unwrap_or_default();
         say("judged", format!("{} up to {} UTC{unjudged}", words::many(data.fleet.series, "series"), words::when_in_full(data.as_of)));
+        if !data.fleet.has_inventory {
+            say("fleet", words::INVENTORY_HINT.to_owned());
+        }
         if data.rejects > 0 {
             say("refused", format!("{} on the way in; the table rejects says why", words::many(data.rejects, "row")));
         }

@@ -9,7 +9,7 @@ use bellwether_model::signal::{Severity, Subject};
 use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_model::unit::MicroUsd;
 
-use super::data::{Attempt, AuditStanding, ReportData, action_counts};
+use super::data::{Attempt, AuditStanding, CostLine, ReportData, action_counts};
 
 /// What was found and what was done about it, in one or two sentences.
 pub(super) fn headline(data: &ReportData) -> String {
@@ -85,8 +85,17 @@ pub(super) fn skipped(data: &ReportData) -> String {
 /// What was looked at: `24 endpoints · 3 pools · 412 series · 1.6 M samples`.
 pub(super) fn looked_at(data: &ReportData) -> String {
     let f = &data.fleet;
-    [many(f.endpoints, "endpoint"), many(f.pools, "pool"), many(f.series, "series"), many(f.samples, "sample")].join(" · ")
+    let inventory =
+        if f.has_inventory { vec![many(f.endpoints, "endpoint"), many(f.pools, "pool")] } else { vec![NO_INVENTORY.to_owned()] };
+    [inventory, vec![many(f.series, "series"), many(f.samples, "sample")]].concat().join(" · ")
 }
+
+/// What stands where endpoints and pools would be counted.
+pub(super) const NO_INVENTORY: &str = "no inventory configured";
+
+/// What to do so that endpoints and pools are known.
+pub(super) const INVENTORY_HINT: &str = "No inventory is configured, so it is not known which endpoints an incident affects, nor what they cost: set `kubernetes: {}`, or \
+     list `endpoints:` and `pools:` in the configuration.";
 
 /// Where the audit chain stands, in a sentence.
 pub(super) fn audit(standing: &AuditStanding) -> String {
@@ -171,13 +180,18 @@ pub(super) fn usd(money: MicroUsd) -> String {
     if money.usd().abs() >= 100.0 { format!("${}", grouped(money.usd().round() as i64)) } else { money.to_string() }
 }
 
+/// What of a pool's cost was idle; "no data" where nobody knows.
+pub(super) fn idle(line: &CostLine) -> String {
+    if line.idle_share().is_some() { usd(line.idle) } else { "no data".into() }
+}
+
 /// A share as a whole percentage.
 pub(super) fn share(ratio: f64) -> String {
     if ratio.is_finite() { format!("{:.0} %", ratio * 100.0) } else { "–".into() }
 }
 
 /// An entity as people say it: `ml/iris`, `pool gpu-a`, `node gpu-3`.
-pub(super) fn entity(entity: &Entity) -> String {
+pub(crate) fn entity(entity: &Entity) -> String {
     match entity {
         Entity::Endpoint(id) => id.to_string(),
         Entity::Pool(name) => format!("pool {name}"),
@@ -285,6 +299,14 @@ mod tests {
         assert!(quiet(&data).contains("bellwether ingest --backfill 14d"));
         data.skipped = BTreeMap::new();
         assert_eq!(unjudged(&data), None);
+    }
+
+    #[test]
+    fn an_inventory_that_is_not_configured_is_not_counted() {
+        let mut data = fixture::fleet();
+        assert_eq!(looked_at(&data), "24 endpoints · 3 pools · 412 series · 1.6 M samples");
+        (data.fleet.has_inventory, data.fleet.endpoints, data.fleet.pools) = (false, 0, 0);
+        assert_eq!(looked_at(&data), "no inventory configured · 412 series · 1.6 M samples");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::managed::{self, Writer};
 use super::mutation::{Mutation, Verb};
 use super::request::{Params, Target, is_write};
 use super::resource::{RESOURCES, Resource};
+use super::review;
 use super::status::ApiError;
 use super::store::Key;
 use super::{ApiServer, State};
@@ -61,6 +62,8 @@ fn try_answer(server: &ApiServer, method: &Method, uri: &Uri, headers: &HeaderMa
         Target::CoreVersions => read(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
         Target::Groups => read(groups()),
         Target::GroupVersion(group_version) => read(resources_of(&group_version)),
+        Target::AccessReview if method == Method::POST => Ok(Answer::Json(201, review::review(parse(body, headers)?)?)),
+        Target::AccessReview => Err(ApiError::method_not_allowed()),
         Target::Collection(resource, namespace) => match *method {
             Method::GET if params.watch => Ok(Answer::Watch(Watch { resource, namespace, params })),
             Method::GET => Ok(Answer::Json(200, list(&server.lock(), resource, namespace.as_deref(), &params))),
@@ -342,6 +345,8 @@ fn groups() -> Value {
         let version = json!({"groupVersion": r.api_version(), "version": r.version});
         groups.insert(r.group, json!({"name": r.group, "versions": [version], "preferredVersion": version}));
     }
+    let version = json!({"groupVersion": format!("{}/{}", review::GROUP, review::VERSION), "version": review::VERSION});
+    groups.insert(review::GROUP, json!({"name": review::GROUP, "versions": [version], "preferredVersion": version}));
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups.into_values().collect::<Vec<_>>()})
 }
 
@@ -357,6 +362,9 @@ fn resources_of(group_version: &str) -> Value {
         if r.scale {
             listed.push(entry(format!("{}/scale", r.plural), "Scale", &json!(["get", "patch", "update"])));
         }
+    }
+    if group_version.starts_with(review::GROUP) {
+        listed.push(json!({"name": review::PLURAL, "singularName": "", "namespaced": false, "kind": review::KIND, "verbs": ["create"]}));
     }
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed})
 }

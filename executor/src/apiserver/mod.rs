@@ -6,7 +6,7 @@
 //! no unknown fields, treats every list as atomic, and ignores finalizers.
 //!
 //! Modules in reading order: [`resource`] — the kinds; [`status`] — refusals; `managed` — field ownership; `store` —
-//! objects and events; `request` — what a path and query ask for; `answer` — verbs; `serve` — HTTP; [`mutation`] — the
+//! objects and events; `request` — what a path and query ask for; `review` — who may; `answer` — verbs; `serve` — HTTP; [`mutation`] — the
 //! log of writes; [`fault`] — failures that tests inject.
 
 pub mod fault;
@@ -17,6 +17,7 @@ pub mod status;
 mod answer;
 mod managed;
 pub(crate) mod request;
+mod review;
 mod serve;
 mod store;
 

@@ -4,6 +4,7 @@ use http::{Method, Uri};
 use serde_json::Value;
 
 use super::resource::{RESOURCES, Resource};
+use super::review;
 
 /// What a path names.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) enum Target {
     Groups,
     /// `/api/v1`, `/apis/group/version`
     GroupVersion(String),
+    /// `/apis/authorization.k8s.io/v1/selfsubjectaccessreviews`
+    AccessReview,
     /// All objects of a kind, or those of one namespace.
     Collection(&'static Resource, Option<String>),
     /// One object, or its `status` or `scale`.
@@ -39,6 +42,13 @@ impl Target {
             _ => return None,
         };
         let find = |plural: &str| RESOURCES.iter().find(|r| r.group == group && r.version == version && r.plural == plural);
+        if (group, version) == (review::GROUP, review::VERSION) {
+            return match rest {
+                [] => Some(Self::GroupVersion(format!("{group}/{version}"))),
+                [review::PLURAL] => Some(Self::AccessReview),
+                _ => None,
+            };
+        }
         match rest {
             [] => RESOURCES.iter().find(|r| r.group == group && r.version == version).map(|r| Self::GroupVersion(r.api_version())),
             ["namespaces", namespace, plural, rest @ ..] if *plural != "status" => {

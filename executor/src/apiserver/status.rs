@@ -91,6 +91,13 @@ impl ApiError {
         e.details = json!({"name": name, "group": resource.group, "kind": resource.kind, "causes": causes});
         e
     }
+    /// A question that makes no sense, with the field that is wrong.
+    pub(crate) fn unprocessable(kind: &str, group: &str, field: &str, message: &str) -> Self {
+        let mut e = Self::new(422, "Invalid", format!("{kind}.{group} \"\" is invalid: {field}: Invalid value: {message}"));
+        let causes = json!([{"reason": "FieldValueInvalid", "message": message, "field": field}]);
+        e.details = json!({"group": group, "kind": kind, "causes": causes});
+        e
+    }
     pub(crate) fn denied(message: &str) -> Self {
         Self::new(403, "Forbidden", format!("admission webhook \"simulated.policy\" denied the request: {message}"))
     }

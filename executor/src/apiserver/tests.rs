@@ -202,7 +202,10 @@ async fn clients_discover_what_is_served_and_yaml_is_read() {
     let client = server.client();
     assert_eq!(client.apiserver_version().await.unwrap().minor, "33");
     let groups = client.list_api_groups().await.unwrap();
-    assert_eq!(groups.groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), ["apps", "karpenter.sh", "serving.kserve.io"]);
+    assert_eq!(
+        groups.groups.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(),
+        ["apps", "authorization.k8s.io", "karpenter.sh", "serving.kserve.io"]
+    );
     assert_eq!(client.list_api_group_resources("karpenter.sh/v1").await.unwrap().resources.len(), 3);
 
     let yaml = "apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: gpu}\nspec: {limits: {nvidia.com/gpu: \"8\"}}\n";
@@ -214,4 +217,29 @@ async fn clients_discover_what_is_served_and_yaml_is_read() {
     assert_eq!(made.data["spec"]["limits"]["nvidia.com/gpu"], "8");
     let ObjectMeta { managed_fields, .. } = made.metadata;
     assert_eq!(managed_fields.unwrap()[0].manager.as_deref(), Some("kubectl"));
+}
+
+#[tokio::test]
+async fn whoever_asks_may_do_it_and_is_told_so() {
+    let server = server();
+    let client = server.client();
+    let post = async |body: Value| {
+        let request =
+            http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").header("content-type", "application/json");
+        client.request::<Value>(request.body(body.to_string().into_bytes()).unwrap()).await
+    };
+    let asked = json!({"verb": "patch", "group": "karpenter.sh", "resource": "nodepools"});
+    let review = |spec: Value| json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec});
+    let answer = post(review(json!({"resourceAttributes": asked}))).await.unwrap();
+    assert_eq!((&answer["status"]["allowed"], &answer["spec"]["resourceAttributes"]), (&json!(true), &asked));
+    let both = json!({"resourceAttributes": asked, "nonResourceAttributes": {"path": "/", "verb": "get"}});
+    for spec in [json!({}), both] {
+        assert_eq!(refusal(post(review(spec)).await.unwrap_err()).code, 422);
+    }
+    assert_eq!(refusal(post(json!({"kind": "Pod", "apiVersion": "v1"})).await.unwrap_err()).code, 400);
+    let read = http::Request::get("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").body(Vec::new()).unwrap();
+    assert_eq!(refusal(client.request::<Value>(read).await.unwrap_err()).code, 405);
+    let groups = http::Request::get("/apis").body(Vec::new()).unwrap();
+    assert!(client.request::<Value>(groups).await.unwrap().to_string().contains("authorization.k8s.io/v1"));
+    assert!(server.log().is_empty(), "a question changes nothing");
 }

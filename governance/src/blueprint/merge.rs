@@ -26,7 +26,7 @@ impl Blueprint {
     pub fn build(global: &[Draft], own: &Draft) -> Result<Self, LoadErrors> {
         let mut picker = Picker { global, own, places: Places { file: own.file.clone(), ..Places::default() }, errors: Vec::new() };
         let Some(metadata) = picker.metadata() else {
-            return Err(LoadError::new(Place::whole(&own.file), "metadata is missing")
+            return Err(LoadError::new(Place { file: own.file.clone(), line: 1, column: 1 }, "metadata is missing")
                 .hint("metadata: {name: my-service, version: 1.0.0}")
                 .into());
         };

@@ -160,7 +160,7 @@ fn mistakes_are_named_with_line_and_hint() {
         ),
         (SERVICE.replace("  version: 1.0.0\n", ""), "blueprints/iris.yaml:4:3: version is missing"),
         (SERVICE.replace("enabled: true\n  stab", "enabled: perhaps\n  stab"), "blueprints/iris.yaml:47:12: "),
-        ("spec: {}".to_owned(), "blueprints/iris.yaml: metadata is missing"),
+        ("spec: {}".to_owned(), "blueprints/iris.yaml:1:1: metadata is missing"),
         (format!("{SERVICE}\nsafety: {{max_objects: 0, min_confidence: 3}}"), "blueprints/iris.yaml:67:23: max_objects must be at least 1"),
     ];
     for (text, expected) in table {

@@ -2,14 +2,13 @@
 
 use bellwether_executor::drivers::{self, Cluster};
 use bellwether_lake::tables::{CHANGES, COSTS, ENDPOINTS, NODES, POOLS};
+use bellwether_model::cost::Cost;
+use bellwether_model::id::PoolName;
 use bellwether_model::inventory::Inventory;
-use bellwether_model::time::{Span, TimeRange};
+use bellwether_model::time::{Span, TimeRange, Timestamp};
 
 use super::{Ingest, SourceError, SourceSummary, Sources};
 use crate::{cost, inventory};
-
-/// The metric that says how many replicas of an endpoint there are.
-const REPLICAS: &str = "replicas_ready";
 
 /// How far back costs are worked out at most.
 const REACH: Span = Span::from_days(62);
@@ -50,7 +49,8 @@ fn only_declared(mut declared: Inventory, known: &Inventory) -> Inventory {
     declared
 }
 
-/// Works out the costs of every whole hour that has none yet and is far enough back that no sample of it is still to come.
+/// Works out the costs of every whole hour that has none yet, in which somebody looked or something was sampled, and that is far enough
+/// back that no sample of it is still to come.
 pub(super) async fn costs(ingest: Ingest<'_>, late_tail: Option<Span>) -> SourceSummary {
     let mut summary = SourceSummary::of("costs");
     if let Err(error) = work_out(ingest, late_tail.unwrap_or(Span::from_mins(10)), &mut summary).await {
@@ -62,21 +62,27 @@ pub(super) async fn costs(ingest: Ingest<'_>, late_tail: Option<Span>) -> Source
 async fn work_out(ingest: Ingest<'_>, late_tail: Span, summary: &mut SourceSummary) -> Result<(), SourceError> {
     let stored = ingest.stored().await?;
     let pools = stored.pools().await?;
-    let Some(first_pool) = pools.first().map(|p| p.recorded_at) else { return Ok(()) };
-    let since = match stored.newest_cost().await? {
-        Some(end) => end,
-        None => {
-            let earliest = ingest.now - REACH;
-            // Before the first look at the pools, costs can be told only while there are samples of replicas.
-            let first_sample = stored.first_sample(REPLICAS, earliest).await?;
-            first_sample.unwrap_or(first_pool).min(first_pool).max(earliest)
-        }
-    };
-    let periods = cost::periods(since, ingest.now - late_tail);
+    let Some(first_look) = pools.first().map(|p| p.recorded_at) else { return Ok(()) };
+    let metrics: Vec<&str> = [cost::REPLICAS].into_iter().chain(cost::POOL_USE).collect();
+    let earliest = ingest.now - REACH;
+    let worked_out = stored.newest_costs().await?;
+    // Before the first look at the pools, samples of their use can still tell of them.
+    let first_known = stored.first_sample(&metrics, earliest).await?.map_or(first_look, |sample| sample.min(first_look)).max(earliest);
+    let since = |pool: &PoolName| worked_out.get(pool).copied().unwrap_or(first_known).max(earliest);
+    let Some(start) = pools.iter().map(|p| since(&p.pool)).min() else { return Ok(()) };
+    let periods = cost::periods(start, ingest.now - late_tail);
     let (Some(first), Some(last)) = (periods.first(), periods.last()) else { return Ok(()) };
     let endpoints = stored.inventory().await?.endpoints;
-    let replicas = stored.windows(REPLICAS, TimeRange::new(first.start, last.end)).await?;
-    let rows: Vec<_> =
-        periods.iter().flat_map(|period| cost::costs(&pools, &cost::held(&endpoints, &replicas, *period), *period, ingest.now)).collect();
+    let samples = stored.windows(&metrics, TimeRange::new(first.start, last.end)).await?;
+    let mut rows = Vec::new();
+    for period in periods {
+        let usage = cost::usage(&pools, &endpoints, &samples, period);
+        rows.extend(cost::costs(&pools, &usage, period, ingest.now).into_iter().filter(|row| is_due(row, since(&row.pool))));
+    }
     ingest.append(&COSTS, "costs", &rows, summary).await
+}
+
+/// Whether a row is of a period that its pool has no rows for yet.
+fn is_due(row: &Cost, since: Timestamp) -> bool {
+    row.period_end > since
 }

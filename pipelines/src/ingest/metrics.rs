@@ -1,10 +1,13 @@
 //! Samples from Prometheus, in slices of two days: bounded memory, and a backfill that was stopped is carried on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bellwether_lake::tables::SAMPLES;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 
 use super::{Ingest, Metrics, Progress, SourceError, SourceSummary};
 use crate::pull::{self, Ask, Pulled, SOURCE};
+use crate::rules::NONE_IN_FORCE;
 use crate::stored::Stored;
 
 /// What is held in memory at a time.
@@ -12,6 +15,9 @@ const SLICE: Span = Span::from_days(2);
 
 pub(super) async fn ingest(ingest: Ingest<'_>, metrics: &Metrics) -> SourceSummary {
     let mut summary = SourceSummary::of("prometheus");
+    if metrics.rules.is_empty() {
+        summary.warnings.push(NONE_IN_FORCE.to_owned());
+    }
     if let Err(error) = run(ingest, metrics, &mut summary).await {
         summary.errors.push(error);
     }
@@ -21,7 +27,7 @@ pub(super) async fn ingest(ingest: Ingest<'_>, metrics: &Metrics) -> SourceSumma
 async fn run(ingest: Ingest<'_>, metrics: &Metrics, summary: &mut SourceSummary) -> Result<(), SourceError> {
     let stored = ingest.stored().await?;
     let mut known_rejects = stored.reject_ids(SOURCE).await?;
-    let mut asks = since(ingest, metrics, &stored).await?;
+    let (mut asks, known) = since(ingest, metrics, &stored).await?;
     let Some(start) = asks.iter().map(|ask| ask.since).min() else { return Ok(()) };
     let slices = slices(start, ingest.now);
     let total = slices.len() as u64;
@@ -50,17 +56,23 @@ async fn run(ingest: Ingest<'_>, metrics: &Metrics, summary: &mut SourceSummary)
         keep(ingest, &stored, range, pulled, &mut known_rejects, summary).await?;
     }
     (ingest.progress)(Progress { source: SOURCE, done: total, total });
+    if summary.errors.is_empty() && summary.new_rows() == 0 && metrics.rules.iter().all(|rule| !known.contains(&rule.name)) {
+        summary.warnings.push(format!(
+            "no rule gave a sample since {start}: a series must have been there for as long as its rule's step and range ({} rules in force)",
+            metrics.rules.len()
+        ));
+    }
     Ok(())
 }
 
 /// From when each rule is asked: a little before the metric's newest sample, or the whole backfill.
-async fn since<'a>(ingest: Ingest<'_>, metrics: &'a Metrics, stored: &Stored) -> Result<Vec<Ask<'a>>, SourceError> {
+/// Beside it the metrics that have samples, as far as was looked.
+async fn since<'a>(ingest: Ingest<'_>, metrics: &'a Metrics, stored: &Stored) -> Result<(Vec<Ask<'a>>, BTreeSet<String>), SourceError> {
     let settings = &metrics.settings;
     let names = metrics.rules.iter().map(|r| r.name.as_str()).collect();
-    let newest = match ingest.backfill {
-        Some(_) => Default::default(),
-        None => stored.newest_samples(&names, settings.backfill).await?,
-    };
+    let stored = stored.newest_samples(&names, settings.backfill).await?;
+    let known = stored.keys().cloned().collect();
+    let newest = if ingest.backfill.is_some() { BTreeMap::new() } else { stored };
     let from_scratch = ingest.now - ingest.backfill.unwrap_or(settings.backfill);
     let ask = |rule| {
         let rule: &'a crate::rules::MetricRule = rule;
@@ -68,7 +80,7 @@ async fn since<'a>(ingest: Ingest<'_>, metrics: &'a Metrics, stored: &Stored) ->
         let since = newest.get(&rule.name).map_or(from_scratch, |t| (*t).min(ingest.now) - settings.late_tail);
         Ask { rule, since }
     };
-    Ok(metrics.rules.iter().map(ask).collect())
+    Ok((metrics.rules.iter().map(ask).collect(), known))
 }
 
 /// The range from `start` up to and with `now`, cut at midnights.
@@ -93,6 +105,7 @@ async fn keep(
     summary: &mut SourceSummary,
 ) -> Result<(), SourceError> {
     summary.rejected += pulled.dropped;
+    summary.no_value += pulled.no_value;
     summary.warnings.extend(pulled.warnings);
     let mut ids: Vec<i64> = pulled.samples.series.iter().map(|s| s.series_id.0).collect();
     ids.sort_unstable();

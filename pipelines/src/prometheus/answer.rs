@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bellwether_model::series::Labels;
+use bellwether_model::time::{Span, Timestamp};
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -13,7 +14,7 @@ use super::PrometheusError;
 /// Samples that were not taken, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Values that are not a number: a ratio without traffic is 0/0.
+    /// No values: NaN, as of a ratio without traffic, which is 0/0, or of a series that ended.
     pub nan: u64,
     /// Values that are infinite.
     pub infinite: u64,
@@ -21,13 +22,6 @@ pub struct Dropped {
     pub histograms: u64,
     /// Samples that came a second time or out of order; the later of two at one time was kept.
     pub repeated: u64,
-}
-
-impl Dropped {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.nan + self.infinite + self.histograms + self.repeated
-    }
 }
 
 /// One series of a range: times in microseconds, strictly ascending; values finite.
@@ -182,8 +176,12 @@ impl Join {
         }
     }
 
-    pub(super) fn finish(mut self) -> RangeAnswer {
+    /// The answer from `start` on, without the values of windows that are not full.
+    pub(super) fn finish(mut self, start: Timestamp, window: Span) -> RangeAnswer {
         for (labels, mut points) in self.series {
+            if window > Span::ZERO {
+                points.settle(start.micros(), window.micros());
+            }
             points.clean(&mut self.answer.dropped);
             if !points.ts.is_empty() {
                 self.answer.series.push(RangeSeries { labels, ts: points.ts, values: points.values });
@@ -204,6 +202,25 @@ impl Points {
     fn append(&mut self, mut other: Self) {
         self.ts.append(&mut other.ts);
         self.values.append(&mut other.values);
+    }
+
+    /// Leaves what is not before `start` and at least `window` after the series came, or came back after longer than `window`. A NaN
+    /// counts as being there.
+    fn settle(&mut self, start: i64, window: i64) {
+        let (mut kept, mut came, mut last) = (0, None, None);
+        for i in 0..self.ts.len() {
+            let (t, value) = (self.ts[i], self.values[i]);
+            if last.is_none_or(|last| t - last > window) {
+                came = Some(t);
+            }
+            last = Some(t);
+            if t >= start && came.is_some_and(|came| t - came >= window) {
+                (self.ts[kept], self.values[kept]) = (t, value);
+                kept += 1;
+            }
+        }
+        self.ts.truncate(kept);
+        self.values.truncate(kept);
     }
 
     /// Leaves finite values at strictly ascending times. Of two values at one time the later in the answer wins.

@@ -175,3 +175,31 @@ fn settings_refuse_what_they_do_not_know() {
     assert_eq!((settings.timeout, settings.body_limit), (Span::from_secs(30), Bytes(64 << 20)));
     assert!(serde_saphyr::from_str::<PrometheusSettings>("url: http://prom:9090\ntimeuot: 30s\n").is_err());
 }
+
+/// A series that is there from the 10th minute to the 20th and from the 40th on, with NaN in the 45th.
+fn coming_and_going(form: &HashMap<String, String>) -> (u16, Value) {
+    let [start, end, step] = ["start", "end", "step"].map(|k| form[k].parse::<f64>().unwrap() as i64);
+    let there = |t: &i64| matches!(t / 60, 10..=20 | 40..);
+    let value = |t: i64| json!([t, if t / 60 == 45 { "NaN" } else { "1" }]);
+    let values: Vec<Value> = (start..=end).step_by(step as usize).filter(there).map(value).collect();
+    matrix(json!([{"metric": {}, "values": values}]))
+}
+
+#[tokio::test]
+async fn windows_that_are_not_full_are_left_out_whether_asked_at_once_or_in_parts() {
+    let (prometheus, asked) = prometheus(coming_and_going).await;
+    let minutes = async |from: i64, to: i64| {
+        let [from, to] = [from, to].map(|m| Timestamp::from_secs(m * 60));
+        let answer = prometheus.query_settled("rate(x[5m])", from, to, MINUTE, Span::from_mins(5)).await.unwrap();
+        assert!(answer.dropped.nan <= 1, "what was asked for only to look back is not counted");
+        answer.series.into_iter().flat_map(|s| s.ts).map(|t| t / 60_000_000).collect::<Vec<i64>>()
+    };
+    let expected: Vec<i64> = (15..=20).chain(46..=60).collect();
+    assert_eq!(minutes(1, 60).await, expected);
+    let mut parts = Vec::new();
+    for from in 1..=60 {
+        parts.extend(minutes(from, from).await);
+    }
+    assert_eq!(parts, expected);
+    assert_eq!(asked.lock().unwrap()[0]["start"], "-540.000", "two windows before the first instant are looked at");
+}

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{MetricRule, RulesError, parse_file};
 
@@ -44,8 +45,26 @@ const FILES: [(&str, &str); 10] = [
 ];
 
 /// The names of all packs, from the most specific to the most general.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    FILES.iter().map(|(name, _)| *name)
+pub const NAMES: [&str; FILES.len()] = {
+    let mut names = [""; FILES.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = FILES[i].0;
+        i += 1;
+    }
+    names
+};
+
+/// Reads a list of names of packs; one that there is not is an error where it is written, with the names that there are.
+pub(crate) fn read_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Name(String);
+    impl<'de> Deserialize<'de> for Name {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let name = String::deserialize(deserializer)?;
+            if NAMES.contains(&name.as_str()) { Ok(Self(name)) } else { Err(D::Error::unknown_variant(&name, &NAMES)) }
+        }
+    }
+    Ok(Vec::<Name>::deserialize(deserializer)?.into_iter().map(|Name(name)| name).collect())
 }
 
 /// The pack of this name; none when there is no such pack.
@@ -60,7 +79,7 @@ pub fn named(name: &str) -> Option<Pack> {
 /// each other in time.
 pub fn fitting(metrics: &[String]) -> Vec<Pack> {
     let known: BTreeSet<&str> = metrics.iter().map(String::as_str).collect();
-    names().filter_map(named).filter(|pack| pack.head.needs.iter().any(|metric| known.contains(metric.as_str()))).collect()
+    NAMES.into_iter().filter_map(named).filter(|pack| pack.head.needs.iter().any(|metric| known.contains(metric.as_str()))).collect()
 }
 
 fn read(name: &str, text: &'static str) -> Result<Pack, RulesError> {

@@ -1,9 +1,11 @@
 //! Questions: signals, incidents, analysis, recommendations, SQL, health and numbers.
 
+use bellwether_model::series::{Labels, Samples, Series};
+use bellwether_model::time::Span;
 use bellwether_pipelines::act::Reach;
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::world::{NOW, World};
 
 fn ids(answer: &Value, list: &str, id: &str) -> Vec<String> {
     answer[list].as_array().unwrap().iter().map(|s| s[id].as_str().unwrap().to_owned()).collect()
@@ -196,6 +198,27 @@ async fn numbers_and_health_are_there_for_machines() {
     assert_eq!((ready.status.as_u16(), &ready.json["ready"]), (200, &json!(true)), "{}", ready.text);
     let names: Vec<&str> = ready.json["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["ledger", "journal", "prometheus"]);
+}
+
+#[tokio::test]
+async fn numbers_tell_how_fresh_each_source_is_and_what_fell_silent() {
+    let world = World::new(Reach::Suggest).await;
+    let text = world.get("", "/metrics").await.text;
+    assert!(text.contains("bellwether_source_newest_timestamp_seconds{source=\"rounds\"}"), "{text}");
+    // A metric without any series never had a sample: nothing fell silent.
+    assert!(text.contains("bellwether_metric_silent{metric=\"latency_p95\"} 0"), "{text}");
+    let mut samples = Samples::default();
+    let labels: Labels = [("namespace", "ml"), ("service", "iris")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    samples.push(Series::new("latency_p95", labels), &[(NOW - Span::from_hours(2)).micros()], &[0.2]);
+    world.services.lake.append_samples(&samples, &[]).await.unwrap();
+    let text = world.get("", "/metrics").await.text;
+    for line in [
+        "bellwether_metric_silent{metric=\"latency_p95\"} 1".to_owned(),
+        "bellwether_metric_silent_entities{metric=\"latency_p95\"} 0".to_owned(),
+        format!("bellwether_source_newest_timestamp_seconds{{source=\"prometheus\"}} {}", (NOW - Span::from_hours(2)).secs()),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn ask(client: &kube::Client, request: axum::http::request::Builder, body:
     match tokio::time::timeout(PATIENCE, client.request::<Value>(request)).await {
         Ok(answer) => answer.map_err(|e| match e {
             kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-            other => chain(&other),
+            other => format!("the API server does not answer: {}", chain(&other)),
         }),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }

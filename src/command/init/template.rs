@@ -6,8 +6,8 @@ use url::Url;
 /// What stands below the Prometheus.
 const REST: &str = include_str!("rest.yaml");
 
-/// The text of a configuration for this Prometheus and these packs.
-pub fn render(prometheus: &Url, packs: &[Pack]) -> String {
+/// The text of a configuration for this Prometheus and these packs, and with the folder of rules in force or not.
+pub fn render(prometheus: &Url, packs: &[Pack], own_rules: bool) -> String {
     let mut text = String::from(
         "# Configuration of bellwether. A line that begins with `#` and no space is a setting that is not in force:\n\
          # take the `#` away. `bellwether doctor` checks the file and everything it names. Environment variables override it:\n\
@@ -25,6 +25,7 @@ pub fn render(prometheus: &Url, packs: &[Pack]) -> String {
             text.push_str(&format!("    - {:<14} # {}\n", pack.head.name, pack.head.title));
         }
     }
+    text.push_str(if own_rules { "  rules: [rules/]\n" } else { "#  rules: [rules/]\n" });
     text.push_str(REST);
     text
 }
@@ -38,7 +39,7 @@ mod tests {
 
     fn rendered(metrics: &[&str]) -> String {
         let names: Vec<String> = metrics.iter().map(|m| (*m).to_owned()).collect();
-        render(&"http://prom:9090/".parse().unwrap(), &packs::fitting(&names))
+        render(&"http://prom:9090/".parse().unwrap(), &packs::fitting(&names), false)
     }
 
     /// Takes the `#` of every setting away.
@@ -57,7 +58,10 @@ mod tests {
         assert_eq!((prometheus.url.as_str(), prometheus.packs), ("http://prom:9090/", vec!["node".to_owned(), "prometheus".to_owned()]));
         assert_eq!(config.act.mode, ActMode::Plan);
         assert!(config.kubernetes.is_none() && config.schedule.is_empty());
-        assert!(read("b.yaml", &rendered(&[]), std::iter::empty()).unwrap().prometheus.unwrap().packs.is_empty());
+        let without = read("b.yaml", &rendered(&[]), std::iter::empty()).unwrap().prometheus.unwrap();
+        assert!(without.packs.is_empty() && without.rules.is_empty());
+        let own = render(&"http://prom:9090/".parse().unwrap(), &[], true);
+        assert_eq!(read("b.yaml", &own, std::iter::empty()).unwrap().prometheus.unwrap().rules, [std::path::PathBuf::from("rules/")]);
     }
 
     #[test]

@@ -14,14 +14,16 @@ use bellwether_model::recommendation::Recommendation;
 use bellwether_model::round::Round;
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::act::Acted;
+use bellwether_pipelines::freshness::Silence;
 use bellwether_pipelines::round::Judged;
+use bellwether_pipelines::rules::NONE_IN_FORCE;
 use serde::Serialize;
 
 use crate::command::{ingest, plan};
 use crate::config::ActMode;
 use crate::failure::Failure;
 use crate::open;
-use crate::report::words::many;
+use crate::report::words::{entity, many};
 
 /// Incidents told in full, and closed ones named, at most.
 const TOLD: usize = 10;
@@ -53,6 +55,8 @@ pub struct Account {
     pub next_at: Option<Timestamp>,
     /// Receivers that could not be told.
     pub notify_errors: Vec<String>,
+    /// Metrics that have had no samples for longer than their rules allow.
+    pub silent: Vec<Silence>,
 }
 
 /// One incident, what is recommended for it, and what governance says of that.
@@ -103,6 +107,7 @@ impl Account {
             awaiting_approval: Vec::new(),
             next_at: None,
             notify_errors: Vec::new(),
+            silent: Vec::new(),
         }
     }
 
@@ -202,6 +207,7 @@ impl Account {
                 round.signals, self.open
             );
         }
+        out.push_str(&silent(&self.silent));
         let (open, closed): (Vec<_>, Vec<_>) = self.incidents.iter().partition(|t| t.incident.is_open());
         for told in open.iter().take(TOLD) {
             let _ = write!(out, "\n{}", self.told(told));
@@ -281,7 +287,18 @@ impl Account {
         match (self.incidents.is_empty(), self.open) {
             (true, 0) if self.round.as_ref().is_some_and(|r| r.samples == 0) => {
                 let why = self.round.as_ref().map(|r| skipped(&r.skipped)).filter(|w| !w.is_empty());
-                let _ = writeln!(out, "\nnothing was judged, so nothing is known: {}", why.unwrap_or("no rule asked for anything".into()));
+                let why = why.unwrap_or_else(|| match self.silent.len() {
+                    0 => NONE_IN_FORCE.to_owned(),
+                    1 => "its one rule has had no sample yet; `bellwether doctor` looks at the Prometheus".to_owned(),
+                    n => format!("none of its {n} rules has had a sample yet; `bellwether doctor` looks at the Prometheus"),
+                });
+                let _ = writeln!(out, "\nnothing was judged, so nothing is known: {why}");
+            }
+            (true, 0) if self.silent.iter().any(Silence::fell_silent) => {
+                out.push_str("\nnothing of what was judged deviates; of what is silent nothing is known\n");
+            }
+            (true, 0) if self.round.as_ref().is_some_and(|r| !r.skipped.is_empty()) => {
+                out.push_str("\nnothing of what was judged deviates\n");
             }
             (true, 0) => out.push_str("\nnothing deviates\n"),
             (true, 1) => out.push_str("\nnothing new; 1 incident is still open: `bellwether incidents --open`\n"),
@@ -306,6 +323,30 @@ impl Account {
         }
         out
     }
+}
+
+/// One silence in a line: what is silent, where its rule is written, and since when.
+pub fn silence(silence: &Silence) -> String {
+    let of = silence.entity.as_ref().map(|e| format!(" of {}", entity(e))).unwrap_or_default();
+    format!("{}{of} ({}): {}", silence.metric, silence.place, silence.since)
+}
+
+/// What fell silent, line by line, and what never had a sample, by name.
+fn silent(silences: &[Silence]) -> String {
+    let mut out = String::new();
+    let (fell, never): (Vec<&Silence>, Vec<&Silence>) = silences.iter().partition(|s| s.fell_silent());
+    for told in fell.iter().take(TOLD) {
+        let _ = writeln!(out, "silent   {}, allowed is {}", silence(told), told.allowed);
+    }
+    if fell.len() > TOLD {
+        let _ = writeln!(out, "silent   and {} more: `bellwether round --output json` names all", fell.len() - TOLD);
+    }
+    if !never.is_empty() {
+        let names: Vec<&str> = never.iter().take(TOLD).map(|s| s.metric.as_str()).collect();
+        let more = if never.len() > TOLD { format!(" and {} more", never.len() - TOLD) } else { String::new() };
+        let _ = writeln!(out, "never had a sample: {}{more}", names.join(", "));
+    }
+    out
 }
 
 /// Why something was not judged, in words: `24 series without new samples, 8 rules without any series`.
