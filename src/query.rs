@@ -8,7 +8,12 @@ use bellwether_sql::SqlError;
 pub fn hint(error: &SqlError) -> Option<String> {
     let message = error.to_string();
     let name = message.split_once("table 'bellwether.public.")?.1.split_once("' not found")?.0;
+    Some(tables_like(name))
+}
+
+/// The tables that are there, the nearest to this name first.
+pub fn tables_like(name: &str) -> String {
     let known: Vec<String> = tables::ALL.iter().flat_map(|def| [def.name.to_owned(), format!("{}_current", def.name)]).collect();
     let near = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-    Some(format!("{near}`SHOW TABLES` lists every table, docs/sql.md describes them"))
+    format!("{near}`SHOW TABLES` lists every table, docs/sql.md describes them")
 }

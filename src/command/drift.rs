@@ -11,13 +11,14 @@ use bellwether_pipelines::columns::profile::{self, Origin, ProfileError, is_prof
 use bellwether_pipelines::columns::{self, Table, cells, sketched};
 use bellwether_pipelines::file::{FileError, Format};
 
-use super::{session, sql_failure, tables_like};
+use super::{session, sql_failure};
 use crate::cli::{DriftArgs, DriftFailOn, Output, PredictionArgs, Stretch};
 use crate::config::Config;
 use crate::drift::account::{Account, Question, Side, compare};
 use crate::drift::predictions::{Logged, fairness_verdict, judge};
 use crate::drift::{page, text};
 use crate::failure::{Failure, Kind};
+use crate::query::tables_like;
 use crate::{open, output};
 
 /// Files of up to so many bytes together are compared exactly; larger ones are read in one pass into profiles.
