@@ -15,7 +15,7 @@ fn orders(rows: u32, shift: u32, card: u32, right: u32) -> String {
             n * 7_919 % 911 + shift,
             100_000 + n,
             u8::from(label),
-            if n % 3 == 0 { "a" } else { "b" }
+            if n.is_multiple_of(3) { "a" } else { "b" }
         )
     };
     format!("amount,paid,order,probability,label,group\n{}", (0..rows).map(row).collect::<String>())

@@ -47,10 +47,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args, output).await,
         Command::Detect(args) => detect::run(&load()?, args, output).await,
         Command::Doctor(args) => doctor::run(&global.config, args, output).await,
-        Command::Drift(args) if args.table.is_some() => drift::run_on_table(&load()?, args, output).await,
+        Command::Drift(args) if args.table.is_some() => drift::run_on_table(&load()?, *args, output).await,
         Command::Drift(args) => {
             let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
-            drift::run(rule, args, output).await
+            drift::run(rule, *args, output).await
         }
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,

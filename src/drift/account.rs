@@ -188,13 +188,14 @@ fn look(name: &str, before: Option<&Content>, now: Option<&Content>, question: &
         return Examined { row, found: None };
     };
     let is_other = |c: &Content| matches!(c, Content::Other { .. });
-    let is_null = |c: &Content| matches!(c, Content::Nulls { .. });
-    match (is_other(a), is_other(b)) {
-        (true, true) => row.findings = vec!["not compared: a column of this type has no distribution".into()],
-        (true, false) if is_null(b) => row.findings = vec!["not compared: a column of this type has no distribution".into()],
-        (false, true) if is_null(a) => row.findings = vec!["not compared: a column of this type has no distribution".into()],
-        (false, false) => {}
-        _ => (row.verdict, row.findings) = (Verdict::Fail, vec!["the type changed".into()]),
+    if is_other(a) || is_other(b) {
+        let fits = |c: &Content| is_other(c) || matches!(c, Content::Nulls { .. });
+        (row.verdict, row.findings) = if fits(a) && fits(b) {
+            (Verdict::Inconclusive, vec!["not compared: a column of this type has no distribution".into()])
+        } else {
+            (Verdict::Fail, vec!["the type changed".into()])
+        };
+        return Examined { row, found: None };
     }
     let Some((found, error)) = examined(a, b, &question.settings(name)) else { return Examined { row, found: None } };
     if let Some(test) = found.values.first() {

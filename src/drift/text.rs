@@ -105,7 +105,7 @@ pub(crate) fn effect(r: &Row) -> String {
 /// A whole number with its thousands apart.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
-    let apart = |(i, c): (usize, char)| if i > 0 && (digits.len() - i) % 3 == 0 { format!(",{c}") } else { c.to_string() };
+    let apart = |(i, c): (usize, char)| if i > 0 && (digits.len() - i).is_multiple_of(3) { format!(",{c}") } else { c.to_string() };
     digits.chars().enumerate().map(apart).collect()
 }
 
