@@ -1,10 +1,12 @@
 //! Text becomes a vector.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::onnx::{EmbedError, OnnxEmbedder};
+#[cfg(feature = "onnx")]
+use crate::onnx::OnnxEmbedder;
 
 /// Turns texts into vectors of one space. Vectors of embedders with different ids are never compared.
 #[derive(Clone, Debug)]
@@ -12,6 +14,7 @@ pub enum Embedder {
     /// Needs nothing but the text.
     Hashing(HashingEmbedder),
     /// A sentence model in a local folder.
+    #[cfg(feature = "onnx")]
     Onnx(OnnxEmbedder),
 }
 
@@ -26,6 +29,7 @@ impl Embedder {
     pub fn id(&self) -> String {
         match self {
             Self::Hashing(embedder) => embedder.id(),
+            #[cfg(feature = "onnx")]
             Self::Onnx(embedder) => embedder.id().to_owned(),
         }
     }
@@ -34,6 +38,7 @@ impl Embedder {
     pub fn dimensions(&self) -> usize {
         match self {
             Self::Hashing(embedder) => embedder.dimensions,
+            #[cfg(feature = "onnx")]
             Self::Onnx(embedder) => embedder.dimensions(),
         }
     }
@@ -44,9 +49,58 @@ impl Embedder {
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         match self {
             Self::Hashing(embedder) => Ok(texts.iter().map(|text| embedder.embed(text)).collect()),
+            #[cfg(feature = "onnx")]
             Self::Onnx(embedder) => embedder.embed(texts),
         }
     }
+}
+
+/// The oldest ONNX Runtime that will do.
+pub const OLDEST_RUNTIME: &str = "1.24";
+
+/// No vectors: the model cannot be loaded, or fails.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmbedError {
+    /// A file of the model is not there.
+    #[error("{folder} has no {file}: a model folder holds model.onnx (or onnx/model.onnx) and tokenizer.json")]
+    MissingFile {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What is missing.
+        file: &'static str,
+    },
+    /// A file of the model is there, but cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The library is not there, not a library, or too old.
+    #[error("ONNX Runtime {OLDEST_RUNTIME} or newer is needed to run a model, and {library} is not it: {reason}")]
+    Runtime {
+        /// The file that was tried.
+        library: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The files are not those of a sentence model.
+    #[error("the model in {folder} does not load: {reason}")]
+    Model {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What ONNX Runtime or the tokenizer says.
+        reason: String,
+    },
+    /// The model fails on a text, or answers with something that is not a vector.
+    #[error("the model {embedder_id} gives no vector: {reason}")]
+    Failed {
+        /// The embedder.
+        embedder_id: String,
+        /// What it says.
+        reason: String,
+    },
 }
 
 /// Signed feature hashing (Weinberger et al., 2009, arXiv:0902.2206) of words, pairs of neighbouring words and letter

@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::coarse::Coarse;
-use crate::onnx::EmbedError;
+use crate::embed::EmbedError;
 
 /// Vectors of one space with their ids, searched exactly by cosine similarity.
 ///

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use sha2::{Digest, Sha256};
 
+use crate::embed::EmbedError;
+
 /// Words and parts of words that are read of a text; what comes after is cut off. 256, with which the MiniLM models were trained.
 pub const MAX_TOKENS: usize = 256;
 /// Bytes of a text that the tokenizer sees: more than that many tokens have, so that a long log costs no time.
@@ -15,9 +17,6 @@ const MAX_BYTES: usize = 16 * 1024;
 /// Texts in one call of the model. Models in eight bits scale what they compute by the largest number of a call, so a text beside others
 /// would get another vector than alone.
 const BATCH: usize = 1;
-
-/// The oldest ONNX Runtime that will do.
-pub const OLDEST_RUNTIME: &str = "1.24";
 
 /// A sentence model whose vectors are the mean over the tokens of a text, such as all-MiniLM-L6-v2. Cheap to clone.
 #[derive(Clone)]
@@ -31,51 +30,6 @@ impl fmt::Debug for OnnxEmbedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnnxEmbedder").field("id", &self.id).field("dimensions", &self.dimensions).finish_non_exhaustive()
     }
-}
-
-/// No vectors: the model cannot be loaded, or fails.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EmbedError {
-    /// A file of the model is not there.
-    #[error("{folder} has no {file}: a model folder holds model.onnx (or onnx/model.onnx) and tokenizer.json")]
-    MissingFile {
-        /// The model's folder.
-        folder: PathBuf,
-        /// What is missing.
-        file: &'static str,
-    },
-    /// A file of the model is there, but cannot be read.
-    #[error("cannot read {path}: {reason}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
-    /// The library is not there, not a library, or too old.
-    #[error("ONNX Runtime {OLDEST_RUNTIME} or newer is needed to run a model, and {library} is not it: {reason}")]
-    Runtime {
-        /// The file that was tried.
-        library: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The files are not those of a sentence model.
-    #[error("the model in {folder} does not load: {reason}")]
-    Model {
-        /// The model's folder.
-        folder: PathBuf,
-        /// What ONNX Runtime or the tokenizer says.
-        reason: String,
-    },
-    /// The model fails on a text, or answers with something that is not a vector.
-    #[error("the model {embedder_id} gives no vector: {reason}")]
-    Failed {
-        /// The embedder.
-        embedder_id: String,
-        /// What it says.
-        reason: String,
-    },
 }
 
 /// The files of a model.
