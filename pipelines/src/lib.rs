@@ -9,7 +9,7 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`columns`] — two files that are compared, not stored;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
-//! * [`round`] — one pass of judging; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
+//! * [`round`] — one pass of judging; `turns` — many windows of samples; [`judge`] — from signals to decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
 //! * [`notify`] — telling people; [`schedule`] — when jobs are due.
 
@@ -30,6 +30,7 @@ pub mod rules;
 pub mod runs;
 pub mod schedule;
 pub mod stored;
+mod turns;
 
 #[cfg(test)]
 mod test_server;

@@ -44,6 +44,7 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
     }
     let mut findings = Findings::default();
     for (dataset, mut columns) in datasets {
+        let mut skipped = Vec::new();
         for track in columns.values_mut() {
             track.replay(rule, at.since);
         }
@@ -61,7 +62,7 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
                 }
                 match track.compare(rule, time) {
                     Ok(comparison) => family.push((*column, subject, comparison)),
-                    Err(reason) => findings.skipped.push(Skip { rule: rule.name.clone(), subject: Some(subject), reason }),
+                    Err(reason) => skipped.push((*column, reason)),
                 }
             }
             let reports = judge(family.iter().map(|(.., c)| c.clone()).collect(), rule);
@@ -79,6 +80,10 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
             }
         }
         findings.series += judged.len() as u64;
+        findings.skipped.extend(skipped.into_iter().filter(|(column, _)| !judged.contains(column)).map(|(column, reason)| {
+            let subject = Subject::Column { dataset: dataset.clone(), column: column.to_owned() };
+            Skip { rule: rule.name.clone(), subject: Some(subject), reason }
+        }));
     }
     findings
 }
@@ -157,7 +162,7 @@ impl<'a> Track<'a> {
         let reference = self.reference(rule, time);
         let pool = Distribution::pooled(reference.iter().filter_map(|(_, d)| d.as_ref().ok()));
         if pool.count() == 0 {
-            return Err(SkipReason::NotEnoughHistory);
+            return Err(SkipReason::NoEarlierProfile);
         }
         Ok(compare(&pool, current, rule.bins))
     }
