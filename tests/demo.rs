@@ -47,4 +47,13 @@ fn the_demo_finds_its_faults_and_tells_what_was_done_about_them() {
     there("lake stat --check");
     let incidents = there("incidents --output json").json();
     assert!(incidents.to_string().contains("inc-"), "{incidents:#}");
+    let signals = there("signals --output json").json();
+    let ids: std::collections::BTreeSet<&str> = signals.as_array().into_iter().flatten().filter_map(|s| s["signal_id"].as_str()).collect();
+    assert_eq!(Some(ids.len()), signals.as_array().map(Vec::len), "each signal is listed once");
+    let id = ids.first().expect("a fault has a signal");
+    let shown = there(&format!("signals show {}", &id[..12]));
+    for part in [*id, "opened", "(1.0 is the line)", "bellwether -c fleet/bellwether.yaml incidents show inc-"] {
+        assert!(shown.out.contains(part), "{part}\n{}", shown.out);
+    }
+    assert!(page.contains("-c fleet/bellwether.yaml incidents show inc-"), "commands on the page can be pasted");
 }

@@ -66,20 +66,11 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
             height - 1.0
         ),
     );
+    label(&mut out, "h", (MARGIN, 44.0), words::found(data).trim_end_matches('.'), 66);
+    label(&mut out, "s", (MARGIN, 68.0), words::answered(data).unwrap_or_default().trim_end_matches('.'), 70);
     put(
         &mut out,
-        format_args!(r#"<text class="h" x="{MARGIN}" y="44">{}</text>"#, esc(&clipped(words::found(data).trim_end_matches('.'), 66))),
-    );
-    put(
-        &mut out,
-        format_args!(
-            r#"<text class="s" x="{MARGIN}" y="68">{}</text>"#,
-            esc(&clipped(words::answered(data).unwrap_or_default().trim_end_matches('.'), 70))
-        ),
-    );
-    put(
-        &mut out,
-        format_args!(r#"<text class="s" x="{}" y="44" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&clipped(&data.title, 40))),
+        format_args!(r#"<text class="s" x="{}" y="44" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&shortened(&data.title, 40))),
     );
     put(
         &mut out,
@@ -103,18 +94,11 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
     let width = if charts.len() == 1 { WIDTH - 2.0 * MARGIN - 56.0 } else { (WIDTH - 2.0 * MARGIN - 24.0) / 2.0 - 56.0 };
     for (i, chart) in charts.iter().enumerate() {
         let x = MARGIN + 56.0 + (width + 56.0 + 24.0) * i as f64;
-        put(&mut out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, x - 56.0, below + 8.0, esc(&clipped(&chart.title, 58))));
+        label(&mut out, "t", (x - 56.0, below + 8.0), &chart.title, ((width + 56.0) / 8.2) as usize);
         out += &chart::svg(chart, Place::At(x, below + 16.0, width));
         for (n, mark) in chart.numbered_marks().into_iter().take(MOST_NOTES).enumerate() {
             let note = format!("{}  {}  {}", n + 1, words::when(mark.at), mark.text);
-            put(
-                &mut out,
-                format_args!(
-                    r#"<text class="n" x="{x}" y="{}">{}</text>"#,
-                    below + chart::HEIGHT + 28.0 + NOTE * n as f64,
-                    esc(&clipped(&note, (width / 6.9) as usize))
-                ),
-            );
+            label(&mut out, "n", (x, below + chart::HEIGHT + 28.0 + NOTE * n as f64), &note, (width / 6.9) as usize);
         }
     }
     out.push_str("</svg>");
@@ -127,8 +111,25 @@ fn within(chart: &Chart, window: &TimeRange) -> Chart {
     Chart { range: if start < end { TimeRange::new(start, end) } else { chart.range }, ..chart.clone() }
 }
 
-fn clipped(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
+/// Text of a class at a place, at most so many characters of it; what is shortened can be read in full by pointing at it.
+fn label(out: &mut String, class: &str, (x, y): (f64, f64), text: &str, most: usize) {
+    let shown = shortened(text, most);
+    let full = if shown == text { String::new() } else { format!("<title>{}</title>", esc(text)) };
+    put(out, format_args!(r#"<text class="{class}" x="{x}" y="{y}">{full}{}</text>"#, esc(&shown)));
+}
+
+/// A text of at most so many characters. What an incident's title counts at its end is left out first, and words are not broken.
+fn shortened(text: &str, most: usize) -> String {
+    let text = match text.rfind(", and ").filter(|_| text.ends_with(" more")) {
+        Some(end) if text.chars().count() > most => &text[..end],
+        _ => text,
+    };
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(most - 1).collect();
+    let whole = cut.rfind(' ').filter(|end| *end > cut.len() / 2).map_or(cut.as_str(), |end| &cut[..end]);
+    format!("{}…", whole.trim_end_matches([',', ';', ':', ' ']))
 }
 
 fn across(window: &TimeRange, at: Timestamp) -> f64 {
@@ -165,10 +166,10 @@ fn draw_row(out: &mut String, window: &TimeRange, card: &IncidentCard, as_of: Ti
     let class = severity_class(i.severity);
     put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{y}" y2="{y}"/>"#, WIDTH - MARGIN));
     put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="30" rx="2"/>"#, y + 10.0));
-    put(out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 21.0, esc(&clipped(&i.title, 44))));
+    label(out, "t", (MARGIN + 14.0, y + 21.0), &i.title, 44);
     let note = format!("{}, {}", i.severity, words::lasted(i, as_of));
     let note = card.attempts.last().map_or_else(|| note.clone(), |a| format!("{note} · {}", words::standing(a)));
-    put(out, format_args!(r#"<text class="n" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 38.0, esc(&clipped(&note, 50))));
+    label(out, "n", (MARGIN + 14.0, y + 38.0), &note, 50);
     let (from, to) = (across(window, i.opened_at), across(window, i.closed_at.unwrap_or(as_of.max(i.last_at))));
     put(out, format_args!(r#"<rect class="bar {class}" x="{from}" y="{}" width="{}" height="9" rx="3"/>"#, y + 11.0, (to - from).max(5.0)));
     let marks: Vec<_> = marks(card).into_iter().filter(|(at, ..)| window.start <= *at && *at <= window.end).collect();
@@ -339,6 +340,17 @@ mod tests {
         data.fleet = Default::default();
         assert!(drawn(&data, day).contains("nothing was judged"));
         drawn(&fixture::fleet(), TimeRange::before(data.as_of, Span::ZERO));
+    }
+
+    #[test]
+    fn what_is_shortened_can_be_read_in_full() {
+        let title = "ml/checkout-ranker-with-a-long-name: p95 latency 3.4 × expected, and 4 more";
+        assert_eq!(shortened(title, 70), "ml/checkout-ranker-with-a-long-name: p95 latency 3.4 × expected");
+        assert_eq!(shortened(title, 44), "ml/checkout-ranker-with-a-long-name: p95…");
+        let mut data = fixture::fleet();
+        data.incidents[0].incident.title = title.into();
+        let svg = drawn(&data, TimeRange::before(data.as_of, Span::from_days(1)));
+        assert!(svg.contains(&format!("<title>{title}</title>")) && svg.contains("p95…</text>"));
     }
 
     #[test]
