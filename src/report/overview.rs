@@ -17,7 +17,7 @@ const MARGIN: f64 = 28.0;
 /// Left edge and width of the timeline.
 const LEFT: f64 = 404.0;
 const SPAN: f64 = WIDTH - MARGIN - LEFT;
-const ROW: f64 = 50.0;
+const ROW: f64 = 62.0;
 const MOST_ROWS: usize = 7;
 /// How many marks of a chart are told below it, and the height of one.
 const MOST_NOTES: usize = 4;
@@ -27,7 +27,7 @@ const HEAD: f64 = 126.0;
 const STYLE: &str = r#"
 .ground { fill: var(--page); } .sheet { fill: var(--card); stroke: var(--rule); }
 .h { font-size: 21px; font-weight: 650; fill: var(--ink); } .s { font-size: 13px; fill: var(--soft); } .t { font-size: 13px; font-weight: 600; fill: var(--ink); }
-.n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .chain { stroke: var(--accent); stroke-opacity: .5; }
+.w { font-size: 12px; fill: var(--ink); } .n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .chain { stroke: var(--accent); stroke-opacity: .5; }
 .critical { fill: var(--critical); } .warning { fill: var(--warning); } .info { fill: var(--info); } .bar { opacity: .82; }
 .dot { fill: var(--card); stroke: var(--accent); stroke-width: 2; } .full { fill: var(--accent); stroke: var(--card); stroke-width: 1.5; }
 .helped { fill: var(--good); stroke: var(--card); stroke-width: 1.5; } .worse { fill: var(--critical); stroke: var(--card); stroke-width: 1.5; } .unclear { fill: var(--quiet); stroke: var(--card); stroke-width: 1.5; }
@@ -165,11 +165,14 @@ fn draw_row(out: &mut String, window: &TimeRange, card: &IncidentCard, as_of: Ti
     let i = &card.incident;
     let class = severity_class(i.severity);
     put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{y}" y2="{y}"/>"#, WIDTH - MARGIN));
-    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="30" rx="2"/>"#, y + 10.0));
-    label(out, "t", (MARGIN + 14.0, y + 21.0), &i.title, 44);
+    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="44" rx="2"/>"#, y + 9.0));
+    // What is at fault stands above what it does: both are read whole more often than one line of them would be.
+    let (place, what) = i.title.split_once(": ").unwrap_or((&i.title, ""));
+    label(out, "t", (MARGIN + 14.0, y + 19.0), place, 44);
+    label(out, "w", (MARGIN + 14.0, y + 35.0), what, 50);
     let note = format!("{}, {}", i.severity, words::lasted(i, as_of));
     let note = card.attempts.last().map_or_else(|| note.clone(), |a| format!("{note} · {}", words::standing(a)));
-    label(out, "n", (MARGIN + 14.0, y + 38.0), &note, 50);
+    label(out, "n", (MARGIN + 14.0, y + 51.0), &note, 50);
     let (from, to) = (across(window, i.opened_at), across(window, i.closed_at.unwrap_or(as_of.max(i.last_at))));
     put(out, format_args!(r#"<rect class="bar {class}" x="{from}" y="{}" width="{}" height="9" rx="3"/>"#, y + 11.0, (to - from).max(5.0)));
     let marks: Vec<_> = marks(card).into_iter().filter(|(at, ..)| window.start <= *at && *at <= window.end).collect();
@@ -344,13 +347,13 @@ mod tests {
 
     #[test]
     fn what_is_shortened_can_be_read_in_full() {
-        let title = "ml/checkout-ranker-with-a-long-name: p95 latency 3.4 × expected, and 4 more";
-        assert_eq!(shortened(title, 70), "ml/checkout-ranker-with-a-long-name: p95 latency 3.4 × expected");
-        assert_eq!(shortened(title, 44), "ml/checkout-ranker-with-a-long-name: p95…");
+        let what = "p95 latency of the slowest of all replicas 3.4 × expected, and 4 more";
+        assert_eq!(shortened(what, 60), "p95 latency of the slowest of all replicas 3.4 × expected");
+        assert_eq!(shortened(what, 50), "p95 latency of the slowest of all replicas 3.4 ×…");
         let mut data = fixture::fleet();
-        data.incidents[0].incident.title = title.into();
+        data.incidents[0].incident.title = format!("ml/checkout-ranker: {what}");
         let svg = drawn(&data, TimeRange::before(data.as_of, Span::from_days(1)));
-        assert!(svg.contains(&format!("<title>{title}</title>")) && svg.contains("p95…</text>"));
+        assert!(svg.contains(&format!("<title>{what}</title>")) && svg.contains(">ml/checkout-ranker</text>"), "{svg}");
     }
 
     #[test]
