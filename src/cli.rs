@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bellwether_detectors::drift::measure::{Measure, UnknownMeasure};
-use bellwether_model::time::{Span, Timestamp};
+use bellwether_model::time::{Since, Span, Timestamp};
 use bellwether_model::unit::Ratio;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -27,18 +27,27 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Global {
     /// The configuration file.
-    #[arg(long, short, global = true, env = "BELLWETHER_CONFIG", default_value = "bellwether.yaml", value_name = "FILE")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "BELLWETHER_CONFIG",
+        hide_env_values = true,
+        default_value = "bellwether.yaml",
+        value_name = "FILE"
+    )]
     pub config: PathBuf,
-    /// How to print results.
-    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    /// How to print results: table or json.
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table, hide_possible_values = true, hide_default_value = true)]
     pub output: Output,
     /// More log lines on stderr; twice for still more.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Log lines as text or JSON.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    /// How to print log lines: text or json.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, hide_possible_values = true, hide_default_value = true)]
     pub log_format: LogFormat,
 }
 
@@ -77,7 +86,7 @@ pub enum Command {
     Drift(Box<DriftArgs>),
     /// Say how good a detector is on labelled series: what it finds, what it invents, how soon.
     Backtest(BacktestArgs),
-    /// List signals: deviations of single series and columns.
+    /// List signals: deviations of single series and columns, each once, as it stands now; or show one.
     Signals(SignalsArgs),
     /// List incidents, or show one with all that is known of it.
     Incidents(IncidentsArgs),
@@ -153,8 +162,9 @@ pub struct IngestArgs {
     /// Only this source; all of the configuration when absent.
     #[arg(value_enum)]
     pub source: Option<IngestSource>,
-    /// Read the whole of this span again, and add what the ledger does not have; without it, carry on where the ledger ends,
-    /// and begin as far back as `prometheus.backfill` says (14d) where it has nothing.
+    /// Read the whole of this span again, and add what the ledger does not have.
+    ///
+    /// Without it, ingest carries on where the ledger ends, and begins as far back as `prometheus.backfill` says (14d) where it has nothing.
     #[arg(long, value_name = "SPAN")]
     pub backfill: Option<Span>,
     /// Up to which time; now when absent.
@@ -374,9 +384,33 @@ pub enum PresetName {
 /// `bellwether signals`
 #[derive(Debug, Args)]
 pub struct SignalsArgs {
+    /// List or show.
+    #[command(subcommand)]
+    pub command: Option<SignalsCommand>,
+    /// What to list.
+    #[command(flatten)]
+    pub list: ListArgs,
+}
+
+/// `bellwether signals …`
+#[derive(Debug, Subcommand)]
+pub enum SignalsCommand {
+    /// Show one signal: how it went, what was expected, and which incident it belongs to.
+    Show {
+        /// Its id, or the beginning of it.
+        id: String,
+    },
+}
+
+/// Which signals or incidents are listed.
+#[derive(Debug, Args)]
+pub struct ListArgs {
     /// Only those that are still open.
     #[arg(long)]
     pub open: bool,
+    /// Only those that were open at this time or later: so long before the newest sample, or a time.
+    #[arg(long, value_name = "SPAN|TIME")]
+    pub since: Option<Since>,
     /// At most so many, newest first.
     #[arg(long, default_value_t = 50)]
     pub limit: usize,
@@ -388,12 +422,9 @@ pub struct IncidentsArgs {
     /// List or show.
     #[command(subcommand)]
     pub command: Option<IncidentsCommand>,
-    /// Only those that are still open.
-    #[arg(long)]
-    pub open: bool,
-    /// At most so many, newest first.
-    #[arg(long, default_value_t = 50)]
-    pub limit: usize,
+    /// What to list.
+    #[command(flatten)]
+    pub list: ListArgs,
 }
 
 /// `bellwether incidents …`

@@ -1,9 +1,10 @@
 //! The `bellwether` binary: command line, configuration, HTTP API, reports. The only crate that knows clap, axum and
 //! the JSON of the API; it holds no algorithm.
 //!
-//! Modules in reading order: [`cli`] (what can be said), [`config`] (what is set), [`open`] (opening what is named there),
+//! Modules in reading order: [`cli`] (what can be said), [`lessons`] (what `--help` teaches), [`config`] (what is set), [`open`] (opening what is named there),
 //! [`command`] (what is done, one file each), [`auth`] (who may), [`report`] and [`drift`] (pages and pictures), [`output`] (printing),
-//! [`query`] (help with SQL), [`failure`] (errors in words), [`actor`] (who acts), [`clock`] (the only reader of the wall clock).
+//! [`program`] (how it was called), [`query`] (help with SQL), [`failure`] (errors in words), [`actor`] (who acts), [`clock`] (the only
+//! reader of the wall clock).
 
 // A binary has no public interface: `pub` here means "for the other modules".
 #![allow(unreachable_pub)]
@@ -18,19 +19,22 @@ mod config;
 mod cycle;
 mod drift;
 mod failure;
+mod lessons;
 mod open;
 mod output;
+mod program;
 mod query;
 mod report;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::{Cli, LogFormat};
 use failure::Failure;
+use program::Program;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&lessons::taught(Cli::command()).get_matches()).unwrap_or_else(|e| e.exit());
     log(&cli);
     // Two TLS providers are linked; the process uses one.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -41,11 +45,14 @@ fn main() -> ExitCode {
     let machine = cli.global.output == cli::Output::Json;
     match runtime.block_on(command::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if machine => {
-            eprintln!("{}", failure.json());
-            ExitCode::from(failure.kind.exit_code())
+        Err(mut failure) => {
+            failure.hint = failure.hint.map(|hint| Program::called().told(&hint));
+            if machine {
+                eprintln!("{}", failure.json());
+                return ExitCode::from(failure.kind.exit_code());
+            }
+            end(&failure)
         }
-        Err(failure) => end(&failure),
     }
 }
 

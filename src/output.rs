@@ -1,20 +1,21 @@
 //! Printing results: tables for people, JSON for machines. Data goes to stdout, everything else to stderr.
 
-use std::io::IsTerminal as _;
+mod table;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, ContentArrangement, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::Output;
 use crate::failure::{Failure, Kind};
+use crate::program::Program;
 
-/// Prints a value: as JSON, or as `text` says.
+pub use table::{Cell, Table, plain, wrapped};
+
+/// Prints a value: as JSON, or as `text` says, with commands that can be pasted.
 pub fn print<T: Serialize>(output: Output, value: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
     match output {
         Output::Json => write_out(&json(value)?),
-        Output::Table => write_out(&text()),
+        Output::Table => write_out(&Program::called().told(&text())),
     }
 }
 
@@ -41,38 +42,15 @@ pub fn write_out(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A table of these rows.
+/// A table of these rows: these columns, or all of the first row when none are given.
 pub fn table(rows: &[Map<String, Value>], columns: &[&str]) -> String {
-    let names: Vec<String> = if columns.is_empty() {
-        rows.first().map(|r| r.keys().cloned().collect()).unwrap_or_default()
-    } else {
-        columns.iter().map(|c| (*c).to_owned()).collect()
-    };
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(&names);
-    if std::io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    for row in rows {
-        table.add_row(names.iter().map(|n| Cell::new(row.get(n).map(show).unwrap_or_default())));
-    }
-    table.lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let all: Vec<&str> = rows.first().map(|r| r.keys().map(String::as_str).collect()).unwrap_or_default();
+    Table::of(rows, if columns.is_empty() { &all } else { columns }).render(width())
 }
 
-/// A value in a cell: text without quotes, numbers with at most six digits after the point, nothing for null.
-fn show(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Number(n) => match n.as_f64() {
-            Some(f) if n.is_f64() => {
-                let text = format!("{f:.6}");
-                text.trim_end_matches('0').trim_end_matches('.').to_owned()
-            }
-            _ => n.to_string(),
-        },
-        other => other.to_string(),
-    }
+/// Columns of the terminal that stdout is; none where it is no terminal, and lines may be as long as they are.
+pub fn width() -> Option<usize> {
+    comfy_table::Table::new().width().map(usize::from)
 }
 
 /// Serialises a struct into a row.

@@ -39,6 +39,38 @@ fn help_names_every_command_and_the_first_steps() {
 }
 
 #[test]
+fn help_is_short_until_it_is_asked_to_teach() {
+    let desk = Desk::new();
+    for command in ["signals", "round", "drift"] {
+        let short = desk.run(&format!("{command} -h")).expect(0).out;
+        let long = desk.run(&format!("{command} --help")).expect(0).out;
+        assert!(!short.contains("Examples:") && long.contains("Examples:\n  bellwether "), "{short}\n{long}");
+        assert!(short.contains("Common options:"), "{short}");
+    }
+}
+
+#[test]
+fn commands_that_are_told_can_be_pasted() {
+    let desk = Desk::new();
+    desk.write("fleet/b.yaml", "version: 1\n");
+    desk.run("-c fleet/b.yaml incidents show inc-none").expect(1).says(&["`bellwether -c fleet/b.yaml incidents`"]);
+    let report = desk.run("-c fleet/b.yaml report").expect(0).out;
+    assert!(report.contains("\n  bellwether -c fleet/b.yaml ingest --backfill 14d"), "{report}");
+    let named = desk.command(&["report"]).env("BELLWETHER_CONFIG", "fleet/b.yaml").output().expect("the binary runs");
+    assert!(String::from_utf8_lossy(&named.stdout).contains("\n  bellwether ingest"), "what the environment names need not be typed");
+}
+
+#[test]
+fn lists_say_what_they_are_empty_of() {
+    let desk = Desk::with("version: 1\n");
+    assert_eq!(desk.run("signals --open").expect(0).out.trim(), "no signal is open");
+    assert_eq!(desk.run("incidents --since 24h").expect(0).out.trim(), "no incident was open since then");
+    assert_eq!(desk.run("signals --output json").expect(0).out.trim(), "[]");
+    desk.run("signals show sig-1").expect(1).says(&["there is no signal \"sig-1\"", "hint: "]);
+    desk.run("signals --since yesterday").expect(2).says(&["such as 24h"]);
+}
+
+#[test]
 fn usage_errors_have_their_own_exit_code() {
     let desk = Desk::new();
     desk.run("rounds").expect(2).says(&["round"]);

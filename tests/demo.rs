@@ -57,4 +57,13 @@ fn the_demo_finds_its_faults_and_tells_what_was_done_about_them() {
     }
     let report = there("backtest --feedback --output json").json();
     assert!(report["events"].as_u64() >= Some(4) && report["at_line"]["recall"].as_f64() > Some(0.5), "{:#}", report["at_line"]);
+    let signals = there("signals --output json").json();
+    let ids: std::collections::BTreeSet<&str> = signals.as_array().into_iter().flatten().filter_map(|s| s["signal_id"].as_str()).collect();
+    assert_eq!(Some(ids.len()), signals.as_array().map(Vec::len), "each signal is listed once");
+    let id = ids.first().expect("a fault has a signal");
+    let shown = there(&format!("signals show {}", &id[..12]));
+    for part in [*id, "opened", "(1.0 is the line)", "bellwether -c fleet/bellwether.yaml incidents show inc-"] {
+        assert!(shown.out.contains(part), "{part}\n{}", shown.out);
+    }
+    assert!(page.contains("-c fleet/bellwether.yaml incidents show inc-"), "commands on the page can be pasted");
 }

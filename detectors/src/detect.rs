@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bellwether_model::id::{RoundId, RuleName, SeriesId};
-use bellwether_model::series::Window;
+use bellwether_model::series::{Series, Window};
 use bellwether_model::signal::{Method, Signal, SignalState, Subject};
 use bellwether_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct Evaluation {
 pub struct Findings {
     /// Transitions, by rule, then series, then time.
     pub signals: Vec<Signal>,
-    /// What was not judged at all, and why.
+    /// What no rule judged, and why: a subject that one rule judged is not here because another could not.
     pub skipped: Vec<Skip>,
     /// Series, or columns, with at least one judged sample under some rule.
     pub series: u64,
@@ -38,7 +38,7 @@ pub struct Findings {
     pub samples: u64,
 }
 
-/// A subject that a rule should have judged and did not.
+/// A subject that a rule should have judged and did not, and no other rule did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Skip {
     /// The rule.
@@ -61,6 +61,8 @@ pub enum SkipReason {
     NotEnoughHistory,
     /// The new samples are NaN, infinite or absurdly large.
     NotNumbers,
+    /// The column was never profiled before, or not within the lookback.
+    NoEarlierProfile,
     /// The profile holds no quantiles, so its distribution is unknown.
     NoQuantiles,
     /// The profile does not say how many values it was made of.
@@ -74,6 +76,7 @@ impl fmt::Display for SkipReason {
             Self::NoData => "no_data",
             Self::NotEnoughHistory => "not_enough_history",
             Self::NotNumbers => "not_numbers",
+            Self::NoEarlierProfile => "no_earlier_profile",
             Self::NoQuantiles => "no_quantiles",
             Self::NoCount => "no_count",
         })
@@ -81,11 +84,19 @@ impl fmt::Display for SkipReason {
 }
 
 impl Findings {
-    /// How much was skipped, by reason.
+    /// How many series and columns no rule judged, each counted once, by the last of its reasons in the order of [`SkipReason`];
+    /// and under `no_series` how many rules have no series.
     pub fn skipped_by_reason(&self) -> BTreeMap<String, i64> {
-        let mut counts = BTreeMap::new();
+        let mut reasons: BTreeMap<(Option<String>, &str), SkipReason> = BTreeMap::new();
         for skip in &self.skipped {
-            *counts.entry(skip.reason.to_string()).or_insert(0) += 1;
+            let subject = skip.subject.as_ref().map(Subject::key);
+            let rule = if subject.is_none() { skip.rule.as_str() } else { "" };
+            let kept = reasons.entry((subject, rule)).or_insert(skip.reason);
+            *kept = skip.reason.max(*kept);
+        }
+        let mut counts = BTreeMap::new();
+        for reason in reasons.into_values() {
+            *counts.entry(reason.to_string()).or_insert(0) += 1;
         }
         counts
     }
@@ -132,7 +143,7 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         signals.sort_by_key(|s| s.opened_at);
     }
     let span = (at.since.micros(), at.now.micros());
-    let (mut judged, mut feeds) = (BTreeSet::new(), Vec::new());
+    let (mut judged, mut skipped, mut feeds) = (BTreeSet::new(), Vec::new(), Vec::new());
     for rule in rules {
         let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
         for &i in positions {
@@ -158,7 +169,7 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
                 0 => SkipReason::NoData,
                 _ => SkipReason::NotEnoughHistory,
             };
-            findings.skipped.push(Skip { rule: rule.name.clone(), subject: Some(subject()), reason });
+            skipped.push((i, rule, reason));
         }
         if positions.is_empty() {
             findings.skipped.push(Skip { rule: rule.name.clone(), subject: None, reason: SkipReason::NoSeries });
@@ -174,6 +185,10 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         }
     }
     findings.series = judged.len() as u64;
+    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason)| {
+        let Series { series_id, metric, labels } = window.series[i].clone();
+        Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason }
+    }));
     findings
 }
 

@@ -2,7 +2,7 @@
 
 use bellwether_model::inventory::Entity;
 use bellwether_model::series::Labels;
-use bellwether_model::signal::Direction;
+use bellwether_model::signal::{Direction, Signal};
 use bellwether_model::time::{Span, Timestamp};
 use bellwether_model::unit::Unit;
 
@@ -74,8 +74,7 @@ fn season_name(rule: &Rule) -> &'static str {
 }
 
 fn lasting(from: i64, to: i64) -> String {
-    let span = Timestamp::from_micros(to).since(Timestamp::from_micros(from));
-    if span == Span::ZERO { String::new() } else { format!(" for {span}") }
+    Signal::lasting(Timestamp::from_micros(from), Timestamp::from_micros(to))
 }
 
 /// The hint of a value that was judged on its own.

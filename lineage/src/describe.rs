@@ -108,6 +108,20 @@ impl Words<'_> {
     }
 }
 
+/// Whether an incident's title tells of this signal: of its metric or column, and of the entity that it is about. More than one signal may
+/// answer to that.
+pub fn is_headline(incident: &Incident, signal: &Signal) -> bool {
+    let Some((place, told)) = incident.title.split_once(": ") else { return false };
+    match &signal.subject {
+        Subject::Column { column, .. } => told.starts_with(&format!("column {column} drifted")),
+        Subject::Series { metric, labels, .. } => {
+            // The place is a label's value, alone or after a kind or namespace: `node gpu-3`, `ml/iris`.
+            let last = place.rsplit(['/', ' ']).next().unwrap_or(place);
+            told.starts_with(&format!("{} ", spoken(metric))) && (last == metric || labels.values().any(|value| value == last))
+        }
+    }
+}
+
 /// The metrics and columns that deviate, sorted, each once; for a column also the rule that watches it, because playbooks
 /// seldom know columns by name.
 pub(crate) fn symptoms(signals: &[&Signal], priors: &[&Incident]) -> Vec<String> {

@@ -21,5 +21,6 @@ mod root;
 pub mod vertex;
 
 pub use correlate::{Moment, correlate};
+pub use describe::is_headline;
 pub use graph::{Edge, Graph, Hop};
 pub use vertex::Vertex;

@@ -33,7 +33,7 @@ pub struct Round {
     pub incidents: i64,
     /// Recommendations made.
     pub recommendations: i64,
-    /// Series that were not judged, by reason.
+    /// Series and columns that were not judged, each counted once, by reason; under `no_series` rules without a series.
     pub skipped: BTreeMap<String, i64>,
     /// When the round began on the wall clock.
     pub started_at: Timestamp,

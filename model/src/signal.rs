@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::DatasetId;
 use crate::id::{Fingerprint, RoundId, RuleName, SeriesId, SignalId};
 use crate::series::Labels;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::unit::Unit;
 
 /// The method that raised a signal.
@@ -207,5 +207,65 @@ impl Signal {
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
         self.state != SignalState::Closed
+    }
+    /// How a hint of a series ends that says for how long: ` for 4m`; nothing for no time at all.
+    pub fn lasting(from: Timestamp, until: Timestamp) -> String {
+        let span = until.since(from);
+        if span == Span::ZERO { String::new() } else { format!(" for {span}") }
+    }
+    /// The hint as of a later time. The stored one speaks of its transition; an open signal lasts until `at`, and one that ended
+    /// stays as it was told.
+    pub fn hint_at(&self, at: Timestamp) -> String {
+        if !self.is_open() || matches!(self.subject, Subject::Column { .. }) {
+            return self.hint.clone();
+        }
+        let told = Self::lasting(self.opened_at, self.last_at);
+        let words = self.hint.strip_suffix(told.as_str()).unwrap_or(&self.hint);
+        format!("{words}{}", Self::lasting(self.opened_at, at.max(self.last_at)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::DatasetId;
+
+    #[test]
+    fn an_open_signal_lasts_until_the_time_that_is_asked_for() {
+        let minute = |n: i64| Timestamp::from_secs(n * 60);
+        let subject = Subject::Series { series_id: SeriesId(1), metric: "queue".into(), labels: Labels::new() };
+        let fingerprint = Signal::fingerprint_of(&"queue".into(), Method::Zscore, &subject);
+        let mut signal = Signal {
+            signal_id: Signal::id_of(&fingerprint, minute(0)),
+            fingerprint,
+            rule: "queue".into(),
+            method: Method::Zscore,
+            subject,
+            state: SignalState::Opened,
+            opened_at: minute(0),
+            last_at: minute(4),
+            closed_at: None,
+            score: 2.0,
+            value: 40.0,
+            expected: 1.0,
+            lower: 0.0,
+            upper: 3.0,
+            p_value: None,
+            direction: Direction::Up,
+            severity: Severity::Warning,
+            unit: Unit::Number,
+            hint: "queue is 40, 40 x its expected 1 (usual up to 3) for 4m".into(),
+            round_id: RoundId::new("rnd"),
+            recorded_at: minute(5),
+        };
+        assert_eq!(signal.hint_at(minute(155)), "queue is 40, 40 x its expected 1 (usual up to 3) for 2h 35m");
+        assert_eq!(signal.hint_at(minute(0)), signal.hint, "never before what is known");
+        signal.hint = "queue is 40".into();
+        assert_eq!(signal.hint_at(minute(155)), "queue is 40 for 2h 35m");
+        (signal.state, signal.closed_at) = (SignalState::Closed, Some(minute(9)));
+        assert_eq!(signal.hint_at(minute(155)), "queue is 40");
+        let dataset = DatasetId { namespace: "s3://raw".into(), name: "orders".into() };
+        (signal.state, signal.subject) = (SignalState::Opened, Subject::Column { dataset, column: "amount".into() });
+        assert_eq!(signal.hint_at(minute(155)), "queue is 40", "of a column each profile says what it saw");
     }
 }

@@ -88,7 +88,7 @@ impl FromStr for Timestamp {
         if let Ok(t) = DateTime::parse_from_rfc3339(text) {
             return Ok(t.with_timezone(&Utc).into());
         }
-        for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"] {
+        for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
             if let Ok(t) = NaiveDateTime::parse_from_str(text, format) {
                 return Ok(t.and_utc().into());
             }
@@ -275,6 +275,38 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// Where a look back begins: so long before the present, or at a time. Text form `24h` or `2026-01-31`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// So long before the present.
+    Ago(Span),
+    /// At this time.
+    At(Timestamp),
+}
+
+/// The text says neither how long ago nor when.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither a duration such as 24h nor a time such as 2026-01-31 or 2026-01-31T08:00:00Z")]
+pub struct ParseSinceError(pub String);
+
+impl Since {
+    /// When it begins, where this is the present.
+    pub fn start(self, present: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(span) => present - span,
+            Self::At(at) => at,
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = ParseSinceError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let span = s.parse().map(Self::Ago).ok();
+        span.or_else(|| s.parse().map(Self::At).ok()).ok_or_else(|| ParseSinceError(s.to_owned()))
+    }
+}
+
 /// A half-open range of time: `start` is in it, `end` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimeRange {
@@ -310,11 +342,27 @@ mod tests {
     #[test]
     fn timestamps_read_what_old_clients_write() {
         let t = Timestamp::from_secs(1_767_225_600);
-        for text in ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00", "2026-01-01 00:00:00+00", "2026-01-01"] {
+        for text in [
+            "2026-01-01T00:00:00Z",
+            "2026-01-01T01:00:00+01:00",
+            "2026-01-01T00:00:00",
+            "2026-01-01 00:00:00+00",
+            "2026-01-01 00:00",
+            "2026-01-01",
+        ] {
             assert_eq!(text.parse::<Timestamp>().unwrap(), t, "{text}");
         }
         assert_eq!(t.to_string(), "2026-01-01T00:00:00Z");
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn a_look_back_begins_so_long_ago_or_at_a_time() {
+        let present = Timestamp::from_secs(1_767_225_600);
+        for text in ["24h", "1d", "2025-12-31", "2025-12-31T00:00:00Z"] {
+            assert_eq!(text.parse::<Since>().unwrap().start(present), present - Span::from_days(1), "{text}");
+        }
+        assert!("yesterday".parse::<Since>().unwrap_err().to_string().contains("such as 24h"));
     }
 
     #[test]

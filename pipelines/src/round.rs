@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_detectors::detect::{Evaluation, Findings, detect, reaches_back_to};
+use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to};
 use bellwether_detectors::drift::{DriftRule, detect_drift};
 use bellwether_detectors::rule::Rule;
 use bellwether_embeddings::{Experience, Index, IndexError};
@@ -18,12 +18,14 @@ use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
+use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::history::histories;
 use crate::judge::{Conclusions, Evidence, Standards, judge};
+use crate::turns::Turns;
 
 /// The lane in which rounds append.
 const LANE: &str = "round";
@@ -193,11 +195,6 @@ fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// An instant in SQL.
-fn instant(t: Timestamp) -> String {
-    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", t.micros())
-}
-
 /// Judges the metrics, window by window.
 async fn metrics(rules: &[Rule], session: &Session, open: &[Signal], at: &Evaluation) -> Result<Findings, RoundError> {
     let mut findings = Findings::default();
@@ -211,9 +208,11 @@ async fn metrics(rules: &[Rule], session: &Session, open: &[Signal], at: &Evalua
     names.dedup();
     let range = TimeRange::new(back, Timestamp::from_micros(at.now.micros().saturating_add(1)));
     let mut windows = std::pin::pin!(bellwether_sql::windows::windows(session, &WindowSpec { metrics: Some(names), range }).await?);
+    let mut turns = Turns::new(rules, known);
     while let Some(window) = windows.next().await {
-        findings.extend(detect(rules, &known, &window?, at));
+        findings.extend(turns.judge(&window?, at));
     }
+    findings.extend(turns.end(at));
     findings.signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
     Ok(findings)
 }
@@ -238,7 +237,7 @@ async fn signals_of(session: &Session, incidents: &[Incident], open: &[Signal]) 
     ids.dedup();
     let mut all = open.to_vec();
     if !ids.is_empty() {
-        let list: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', "''"))).collect();
+        let list: Vec<String> = ids.iter().map(|id| text(id)).collect();
         all.extend(
             session
                 .rows::<Signal>(&format!("SELECT * FROM signals_current WHERE signal_id IN ({}) ORDER BY signal_id", list.join(",")))
@@ -322,7 +321,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
 /// There is no such round, or the versions it read are gone.
 pub async fn replay(spec: &RoundSpec<'_>, lake: &Lake, id: &RoundId, now: Timestamp) -> Result<(Round, Judged), RoundError> {
     let session = Session::open(&lake.snapshot().await?, SessionOptions::at(now)).await?;
-    let found: Vec<Round> = session.rows(&format!("SELECT * FROM rounds WHERE round_id = '{}'", id.as_str().replace('\'', "''"))).await?;
+    let found: Vec<Round> = session.rows(&format!("SELECT * FROM rounds WHERE round_id = {}", text(id.as_str()))).await?;
     let original = found.into_iter().next().ok_or_else(|| RoundError::Unknown(id.clone()))?;
     let snapshot = lake.snapshot_at(&original.versions).await?;
     let spec = RoundSpec { seed: original.seed, config_digest: original.config_digest, ..*spec };

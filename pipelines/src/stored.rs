@@ -11,6 +11,7 @@ use bellwether_model::id::{PoolName, RunId};
 use bellwether_model::inventory::{Inventory, Pool};
 use bellwether_model::series::Window;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
+use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
 use futures::TryStreamExt as _;
 use serde::Deserialize;
@@ -60,7 +61,7 @@ impl Stored {
     pub async fn newest_samples(&self, metrics: &BTreeSet<&str>, reach: Span) -> Result<BTreeMap<String, Timestamp>, SqlError> {
         let mut found = BTreeMap::new();
         for span in [Span::from_hours(2), Span::from_days(1), reach] {
-            let missing: Vec<String> = metrics.iter().filter(|m| !found.contains_key(**m)).map(|m| quoted(m)).collect();
+            let missing: Vec<String> = metrics.iter().filter(|m| !found.contains_key(**m)).map(|m| text(m)).collect();
             if missing.is_empty() {
                 break;
             }
@@ -90,14 +91,14 @@ impl Stored {
 
     /// The rejects of a source that are known.
     pub async fn reject_ids(&self, source: &str) -> Result<HashSet<String>, SqlError> {
-        self.ids(&format!("SELECT reject_id AS id FROM raw.rejects WHERE source = {}", quoted(source))).await
+        self.ids(&format!("SELECT reject_id AS id FROM raw.rejects WHERE source = {}", text(source))).await
     }
 
     /// The newest change of a run of this source that is not in the future: half of the cursor.
     pub async fn newest_run(&self, source: &str) -> Result<Option<Timestamp>, SqlError> {
         self.moment(&format!(
             "SELECT max(updated_at) AS t FROM raw.runs WHERE source = {} AND updated_at <= {}",
-            quoted(source),
+            text(source),
             instant(self.now)
         ))
         .await
@@ -105,7 +106,7 @@ impl Stored {
 
     /// The versions of runs of this source that are known, of those that changed at or after `since`.
     pub async fn runs(&self, source: &str, since: Timestamp) -> Result<Known, SqlError> {
-        let sql = format!("SELECT run_id, updated_at FROM raw.runs WHERE source = {} AND updated_at >= {}", quoted(source), instant(since));
+        let sql = format!("SELECT run_id, updated_at FROM raw.runs WHERE source = {} AND updated_at >= {}", text(source), instant(since));
         Ok(self.session.rows::<RunVersion>(&sql).await?.into_iter().map(|row| (row.run_id, row.updated_at)).collect())
     }
 
@@ -149,7 +150,7 @@ impl Stored {
         let sql = format!(
             "SELECT min(ts) AS t FROM raw.samples JOIN raw.series USING (series_id) WHERE ts >= {} AND metric IN ({})",
             instant(since),
-            metrics.iter().map(|m| quoted(m)).collect::<Vec<_>>().join(", ")
+            metrics.iter().map(|m| text(m)).collect::<Vec<_>>().join(", ")
         );
         self.moment(&sql).await
     }
@@ -166,14 +167,4 @@ impl Stored {
     async fn moment(&self, sql: &str) -> Result<Option<Timestamp>, SqlError> {
         Ok(self.session.rows::<Moment>(sql).await?.into_iter().next().and_then(|row| row.t))
     }
-}
-
-/// A text in SQL.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// An instant in SQL.
-fn instant(t: Timestamp) -> String {
-    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", t.micros())
 }

@@ -7,13 +7,14 @@
 //!
 //! Modules in reading order:
 //! * [`error`] — what can go wrong; [`pinned`] — a table of a snapshot as DataFusion reads it; [`pruning`] — passing over files;
-//! * [`functions`] — the few SQL functions of our own; [`views`] — the tables and views that a session offers; [`session`] — queries, limits, typed rows;
+//! * [`literal`] — values as SQL spells them; [`functions`] — the few SQL functions of our own; [`views`] — the tables and views that a session offers; [`session`] — queries, limits, typed rows;
 //! * [`series`], [`windows`] — samples for detectors; [`current`], [`evidence`] — everything else that judging rests on.
 
 mod current;
 pub mod error;
 pub mod evidence;
 pub mod functions;
+pub mod literal;
 pub mod pinned;
 mod pruning;
 mod series;

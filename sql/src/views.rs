@@ -18,6 +18,7 @@ use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 
+use crate::literal::instant;
 use crate::pinned::WRITTEN_AT;
 
 /// A view: its name, the SELECT behind it, and what a row is.
@@ -80,10 +81,10 @@ fn meet(a: &DataFile, b: &DataFile, column: &str) -> bool {
 fn counted(table: &TableDef, as_of: Option<Timestamp>) -> View {
     let mut conditions = Vec::new();
     if let (Some(column), Some(at)) = (table.event_time, as_of) {
-        conditions.push(format!("\"{column}\" <= {}", literal(at)));
+        conditions.push(format!("\"{column}\" <= {}", instant(at)));
     }
     if table.is_judged() {
-        let until = as_of.map(|at| format!(" WHERE as_of <= {}", literal(at))).unwrap_or_default();
+        let until = as_of.map(|at| format!(" WHERE as_of <= {}", instant(at))).unwrap_or_default();
         conditions.push(format!("round_id IN (SELECT round_id FROM raw.rounds{until})"));
     }
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
@@ -148,10 +149,6 @@ fn current_samples(doubled: &[i32]) -> View {
 
 fn quoted(columns: &[&str], suffix: &str) -> String {
     columns.iter().map(|c| format!("\"{c}\"{suffix}")).collect::<Vec<_>>().join(", ")
-}
-
-fn literal(at: Timestamp) -> String {
-    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.micros())
 }
 
 /// Views that tell the story across tables, and those that keep the names people know.

@@ -12,12 +12,13 @@ use bellwether_model::outcome::Outcome;
 use bellwether_model::plan::Plan;
 use bellwether_model::recommendation::Recommendation;
 use bellwether_model::signal::Signal;
+use bellwether_sql::literal::text;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Params;
-use super::ledger::{self, PageQuery, text};
+use super::ledger::{self, PageQuery};
 use super::problem::{Problem, ProblemBody};
 use super::wire::{ApprovalRow, DecisionRow, ExecutionRow, IncidentRow, LabelRow, OutcomeRow, PlanRow, RecommendationRow, SignalRow};
 

@@ -11,13 +11,14 @@ use bellwether_pipelines::act::Acted;
 use bellwether_pipelines::ingest::{Ingest, drain_inbox};
 use bellwether_pipelines::relay::relay;
 use bellwether_pipelines::schedule::{Job, Task, runner};
+use bellwether_sql::literal::text;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Services;
-use super::ledger::{self, text};
+use super::ledger;
 use super::meter::Meter;
 use super::problem::{Kind, Problem};
 use crate::failure::Failure;

@@ -19,13 +19,14 @@ use bellwether_model::time::Timestamp;
 use bellwether_pipelines::act::{ActError, Acting};
 use bellwether_pipelines::stored::Stored;
 use bellwether_sql::Session;
+use bellwether_sql::literal::text;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Json;
 use super::executions::Standing;
-use super::ledger::{self, text};
+use super::ledger;
 use super::problem::{Kind, Problem, ProblemBody};
 use super::recommend::{Newest, newest, of_signal_id};
 use super::wire::{DecisionRow, PlanRow};

@@ -17,12 +17,13 @@ use bellwether_model::signal::{Severity, Signal, Subject};
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::stored::Stored;
 use bellwether_sql::Session;
+use bellwether_sql::literal::text;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Json;
-use super::ledger::{self, text};
+use super::ledger;
 use super::problem::{Kind, Problem, ProblemBody};
 use super::wire::{MatchRow, RecommendationRow};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use bellwether_model::signal::Signal;
+use bellwether_sql::literal::text;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,7 +55,7 @@ pub async fn list(State(services): State<Arc<Services>>, mut params: Params) -> 
 fn labelled(label: &str) -> Result<String, Problem> {
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     match label.split_once('=') {
-        Some((name, value)) if is_name(name) => Ok(format!("json_get(subject, 'labels.{name}') = {}", ledger::text(value))),
+        Some((name, value)) if is_name(name) => Ok(format!("json_get(subject, 'labels.{name}') = {}", text(value))),
         _ => Err(Problem::bad(format!("parameter label: {label:?} is not name=value"))),
     }
 }

@@ -29,6 +29,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::cycle::Cycle;
 use crate::failure::{Failure, Kind};
+use crate::program::Program;
 use crate::report::data::{NextCommand, ReportData};
 use crate::report::gather::{Scope, gather};
 use crate::report::{html, overview, text};
@@ -93,18 +94,14 @@ async fn ready_to_serve(config: &Config, address: SocketAddr) -> Result<String, 
 async fn report(cycle: &Cycle, folder: &Folder, range: TimeRange) -> Result<ReportData, Failure> {
     let snapshot = cycle.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
     let session = Session::open(&snapshot, SessionOptions::at(range.end)).await.map_err(|e| sql_failure(&e))?;
-    let scope = Scope { title: "simulated fleet".into(), range, now: range.end, has_inventory: true, next_commands: next_commands(folder) };
+    let program = Program::with(&folder.path("bellwether.yaml"));
+    let next_commands = next_commands(&program);
+    let scope = Scope { title: "simulated fleet".into(), range, now: range.end, has_inventory: true, next_commands, program };
     gather(&session, Some(&cycle.journal), &cycle.rules, scope).await.map_err(|e| sql_failure(&e))
 }
 
-fn next_commands(folder: &Folder) -> Vec<NextCommand> {
-    let config = folder.path("bellwether.yaml");
-    // As this program was called: a newcomer has no `bellwether` on the path yet.
-    let program = std::env::args().next().unwrap_or_else(|| "bellwether".into());
-    let command = |words: &str, purpose: &str| NextCommand {
-        command: format!("{program} -c {} {words}", config.display()),
-        purpose: purpose.to_owned(),
-    };
+fn next_commands(program: &Program) -> Vec<NextCommand> {
+    let command = |words: &str, purpose: &str| NextCommand { command: program.command(words), purpose: purpose.to_owned() };
     vec![
         command("incidents", "list what was found; `incidents show ID` tells all of one"),
         command(

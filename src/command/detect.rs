@@ -6,9 +6,9 @@ use bellwether_detectors::detect::{Evaluation, Findings, SkipReason, detect, rea
 use bellwether_detectors::judging::Judging;
 use bellwether_detectors::rule::Rule;
 use bellwether_governance::yaml::suggestion;
-use bellwether_model::id::{RoundId, RuleName, SeriesId, SignalId};
+use bellwether_model::id::{RoundId, RuleName, SignalId};
 use bellwether_model::series::Window;
-use bellwether_model::signal::{Method, Severity, Signal, Subject};
+use bellwether_model::signal::{Method, Severity, Signal};
 use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
 use bellwether_sql::{Session, WindowSpec, windows};
@@ -17,11 +17,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::ingest::newest_sample;
-use super::round::account::skipped;
 use super::{session, sql_failure, usage};
 use crate::cli::{DetectArgs, FailOn, Output};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
+use crate::output::{Cell, Table};
+use crate::report::{unjudged, words};
 use crate::{open, output};
 
 /// Windows that are judged side by side.
@@ -149,8 +150,9 @@ fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> (Findings, 
     (findings, metrics.into_iter().map(str::to_owned).collect())
 }
 
-/// The newest transition of each signal, worst first. A series that one rule judged and another could not is counted as judged.
+/// The newest transition of each signal, worst first.
 fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Evaluation) -> Account {
+    let mut skipped = findings.skipped_by_reason();
     let mut newest: BTreeMap<SignalId, Signal> = BTreeMap::new();
     for signal in findings.signals {
         newest.insert(signal.signal_id.clone(), signal);
@@ -162,13 +164,6 @@ fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Eva
             .then(b.score.total_cmp(&a.score))
             .then_with(|| a.signal_id.cmp(&b.signal_id))
     });
-    let mut reasons: BTreeMap<String, BTreeSet<SeriesId>> = BTreeMap::new();
-    for skip in &findings.skipped {
-        if let Some(Subject::Series { series_id, .. }) = &skip.subject {
-            reasons.entry(skip.reason.to_string()).or_default().insert(*series_id);
-        }
-    }
-    let mut skipped: BTreeMap<String, i64> = reasons.into_iter().map(|(reason, ids)| (reason, ids.len() as i64)).collect();
     let silent = rules.iter().filter(|r| !seen.contains(&r.metric)).count() as i64;
     if silent > 0 {
         skipped.insert(SkipReason::NoSeries.to_string(), silent);
@@ -182,24 +177,33 @@ const PRINTED: usize = 50;
 fn text(account: &Account) -> String {
     let mut out = String::new();
     if !account.signals.is_empty() {
-        let rows = account.signals.iter().take(PRINTED).filter_map(|s| output::row(s).ok()).collect::<Vec<_>>();
-        out = output::table(&rows, &["severity", "state", "opened_at", "closed_at", "score", "rule", "hint"]);
-        out.push('\n');
+        let mut table = Table::new(&["severity", "state", "opened", "score", "rule", "what"]);
+        for s in account.signals.iter().take(PRINTED) {
+            let state = if s.is_open() { "open" } else { "ended" };
+            table.row(vec![
+                Cell::word(s.severity.to_string()),
+                Cell::word(state),
+                Cell::time(s.opened_at),
+                Cell::score(s.score),
+                Cell::word(s.rule.as_str()),
+                Cell::prose(s.hint_at(account.as_of)),
+            ]);
+        }
+        out = format!("{}\n\n", table.render(output::width()));
         if account.signals.len() > PRINTED {
             out.push_str(&format!("and {} more: --output json has all\n", account.signals.len() - PRINTED));
         }
     }
     let open = account.signals.iter().filter(|s| s.is_open()).count();
     out.push_str(&format!(
-        "{} signals, {open} open, in {} series ({} new samples, each rule's counted) from {} to {}; nothing was recorded",
-        account.signals.len(),
-        account.series,
-        account.samples,
-        account.since,
-        account.as_of
+        "{}, {open} open, in {} judged from {} to {} UTC; nothing was recorded",
+        words::many(account.signals.len() as i64, "signal"),
+        words::many(account.series as i64, "series"),
+        words::when_in_full(account.since),
+        words::when_in_full(account.as_of)
     ));
-    if !account.skipped.is_empty() {
-        out.push_str(&format!("\nnot judged: {}", skipped(&account.skipped)));
+    if let Some(what) = unjudged::text(&account.skipped) {
+        out.push_str(&format!("\nnot judged: {what}"));
     }
     out
 }
@@ -231,6 +235,6 @@ mod tests {
         assert_eq!((account.signals.len(), account.series), (1, 1));
         assert_eq!(account.skipped, BTreeMap::from([("no_series".to_owned(), 1), ("not_enough_history".to_owned(), 1)]));
         let text = text(&account);
-        assert!(text.contains("1 signals, 1 open") && text.contains("1 rule without any series"), "{text}");
+        assert!(text.contains("1 signal, 1 open") && text.contains("1 rule without any series"), "{text}");
     }
 }

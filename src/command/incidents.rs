@@ -3,20 +3,23 @@
 use std::fmt::Write as _;
 
 use bellwether_model::incident::Incident;
-use bellwether_model::label::{Label, LabelKind};
+use bellwether_model::label::Label;
 use bellwether_model::recommendation::{Candidate, Recommendation};
-use bellwether_model::time::TimeRange;
-use bellwether_sql::Session;
+use bellwether_model::time::{TimeRange, Timestamp};
+use bellwether_sql::{Session, literal};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{plan, session, sql_failure};
-use crate::cli::{IncidentsArgs, IncidentsCommand, Output};
+use super::signals::{Listing, filter, label, nothing};
+use super::{plan, present, session, sql_failure};
+use crate::cli::{IncidentsArgs, IncidentsCommand, ListArgs, Output};
 use crate::clock;
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
+use crate::output::Cell;
 use crate::report::data::IncidentCard;
 use crate::report::gather::gather_cards;
+use crate::report::words;
 use crate::{open, output};
 
 /// Past runs and excluded playbooks that are named at most.
@@ -30,37 +33,42 @@ pub async fn run(config: &Config, args: IncidentsArgs, output: Output) -> Result
         Some(IncidentsCommand::Show { id }) => {
             let id = pick(&session, &id).await?;
             let card = card(&session, &id).await?;
-            output::print(output, &card, || show(&card))
+            output::print(output, &card, || show(&card, present(&session)))
         }
-        None => list(&session, &args, output).await,
+        None => list(&session, &args.list, output).await,
     }
 }
 
-async fn list(session: &Session, args: &IncidentsArgs, output: Output) -> Result<(), Failure> {
-    let filter = if args.open { "WHERE state <> 'closed'" } else { "" };
-    let sql = format!("SELECT * FROM incidents_current {filter} ORDER BY opened_at DESC, incident_id LIMIT {}", args.limit);
+async fn list(session: &Session, args: &ListArgs, output: Output) -> Result<(), Failure> {
+    let present = present(session);
+    let sql = format!("SELECT * FROM incidents_current{} ORDER BY opened_at DESC, incident_id LIMIT {}", filter(args, present), args.limit);
     let incidents: Vec<Incident> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
-    if incidents.is_empty() && output == Output::Table {
-        return output::print(output, &Value::Null, || nothing(args.open).to_owned());
-    }
     let labels: Vec<Label> = session.rows("SELECT * FROM labels_current").await.map_err(|e| sql_failure(&e))?;
     let mut rows = Vec::new();
     for incident in &incidents {
         let mut row = output::row(incident)?;
-        let word = labels.iter().find(|l| l.subject_id == incident.incident_id.as_str()).map(|l| match l.label {
-            LabelKind::Incident => "incident",
-            LabelKind::NotAnIncident => "not an incident",
-        });
-        row.insert("label".into(), json!(word));
+        row.insert("label".into(), json!(label(&labels, incident.incident_id.as_str())));
         rows.push(row);
     }
-    let labelled = rows.iter().any(|r| !r["label"].is_null());
-    let columns = ["incident_id", "severity", "state", "opened_at", "closed_at", "score", "title", "label"];
-    output::print_rows(output, &rows, if labelled { &columns } else { &columns[..7] })
-}
-
-fn nothing(open: bool) -> &'static str {
-    if open { "no incident is open" } else { "no incident is known; `bellwether round` judges what the ledger has" }
+    output::print(output, &rows, || {
+        if incidents.is_empty() {
+            return nothing("incident", args);
+        }
+        let mut listing = Listing::new(&["incident", "severity", "state", "opened", "lasted", "score", "what"], args);
+        for incident in &incidents {
+            let cells = vec![
+                Cell::word(incident.incident_id.as_str()),
+                Cell::word(incident.severity.to_string()),
+                Cell::word(if incident.is_open() { "open" } else { "ended" }),
+                Cell::time(incident.opened_at),
+                Cell::word(words::length(incident, present).to_string()),
+                Cell::score(incident.score),
+                Cell::prose(&incident.title),
+            ];
+            listing.row(cells, label(&labels, incident.incident_id.as_str()), incident.is_open());
+        }
+        listing.text("incident", present)
+    })
 }
 
 /// The full id of an incident that was given by its beginning.
@@ -78,7 +86,7 @@ pub async fn pick(session: &Session, wanted: &str) -> Result<String, Failure> {
 /// # Errors
 /// The ledger cannot be read.
 pub async fn card(session: &Session, id: &str) -> Result<IncidentCard, Failure> {
-    let sql = format!("SELECT * FROM incidents_current WHERE incident_id = '{}'", id.replace('\'', "''"));
+    let sql = format!("SELECT * FROM incidents_current WHERE incident_id = {}", literal::text(id));
     let found: Vec<Incident> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
     let opened_at = found.first().map(|i| i.opened_at).ok_or_else(|| Failure::user(format!("there is no incident {id:?}")))?;
     let cards = gather_cards(session, TimeRange::new(opened_at, clock::now().max(opened_at))).await.map_err(|e| sql_failure(&e))?;
@@ -101,7 +109,7 @@ pub async fn open_cards(session: &Session) -> Result<Vec<IncidentCard>, Failure>
     Ok(cards)
 }
 
-fn show(card: &IncidentCard) -> String {
+fn show(card: &IncidentCard, present: Timestamp) -> String {
     let i = &card.incident;
     let mut out = format!("{}  [{}]  {}\n", i.incident_id, i.severity, i.title);
     let mut line = |name: &str, text: String| {
@@ -109,20 +117,24 @@ fn show(card: &IncidentCard) -> String {
             let _ = writeln!(out, "{name:<12} {text}");
         }
     };
-    let ended = i.closed_at.map_or_else(|| "still open".to_owned(), |t| format!("over since {t}, after {}", t.since(i.opened_at)));
-    line("opened", format!("{}, {ended}", i.opened_at));
+    line("opened", format!("{} UTC, {}", words::when_in_full(i.opened_at), words::lasted(i, present)));
     line("score", format!("{:.2} (1.0 is the line)", i.score));
     line("root", i.root.as_ref().map(ToString::to_string).unwrap_or_default());
     line("affects", i.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     line("by way of", card.lineage_path.clone().unwrap_or_default());
     if let Some(label) = &card.label {
-        let word = if label.label == LabelKind::Incident { "an incident" } else { "not an incident" };
-        line("label", format!("{word}, says {}{}", label.actor, label.comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default()));
+        line("label", words::said(label));
     }
     section(
         &mut out,
         "signals",
-        card.signals.iter().map(|s| format!("{}  [{}]  score {:.2}  {}", s.opened_at, s.severity, s.score, s.hint)).collect(),
+        card.signals
+            .iter()
+            .map(|s| {
+                let opened = words::when(s.opened_at);
+                format!("{}  {opened}  [{}]  score {}  {}", s.signal_id, s.severity, words::score(s.score), s.hint_at(present))
+            })
+            .collect(),
     );
     section(&mut out, "changed shortly before", i.preceding_changes.clone());
     section(&mut out, "changed since", card.also_changed.clone());
@@ -134,7 +146,7 @@ fn show(card: &IncidentCard) -> String {
             format!(
                 "{:.2} alike  {}  {}  {}  {}",
                 p.similarity,
-                p.ran_at,
+                words::when_in_full(p.ran_at),
                 p.playbook_id,
                 if p.outcome.is_empty() { "unknown outcome" } else { &p.outcome },
                 p.summary
@@ -152,7 +164,7 @@ fn show(card: &IncidentCard) -> String {
             let word = if a.approved { "approved" } else { "rejected" };
             format!(
                 "{}  {word} by {} as {}{}",
-                a.recorded_at,
+                words::when(a.recorded_at),
                 a.approver,
                 a.role,
                 a.comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default()
@@ -161,7 +173,7 @@ fn show(card: &IncidentCard) -> String {
         section(&mut out, "approvals", approvals.collect());
         let mut steps = Vec::new();
         for t in &attempt.transitions {
-            steps.push(format!("{}  {}  {}  {}", t.recorded_at, t.state, t.actor, t.detail));
+            steps.push(format!("{}  {}  {}  {}", words::when(t.recorded_at), words::state(t.state), t.actor, t.detail));
             steps.extend(t.checks.iter().map(|c| format!("    {}: {}", c.verdict, c.text)));
         }
         section(&mut out, "execution", steps);
@@ -181,7 +193,7 @@ fn section(out: &mut String, name: &str, lines: Vec<String>) {
 
 /// A recommendation in lines: candidates, what came near, what does not apply.
 pub fn recommended(recommendation: &Recommendation, top: usize) -> Vec<String> {
-    let candidate = |c: &Candidate| format!("{}  score {:.2}  {}", c.playbook_id, c.score, c.justification);
+    let candidate = |c: &Candidate| format!("{}  score {}  {}", c.playbook_id, words::score(c.score), c.justification);
     let mut lines: Vec<String> = recommendation.candidates.iter().take(top).map(candidate).collect();
     if recommendation.candidates.is_empty() {
         lines.push(format!("nothing: {}", recommendation.abstained.as_deref().unwrap_or("no playbook fits")));
@@ -200,13 +212,13 @@ mod tests {
     fn a_card_says_all_that_is_known() {
         let data = fixture::fleet();
         for card in &data.incidents {
-            let text = show(card);
+            let text = show(card, data.as_of);
             assert!(text.starts_with(card.incident.incident_id.as_str()) && text.contains("\nsignals\n"), "{text}");
             for attempt in &card.attempts {
                 assert!(text.contains(attempt.plan.plan_id.as_str()) && text.contains(&attempt.plan.body.steps[0].summary), "{text}");
             }
         }
         let executed = data.incidents.iter().find(|c| c.attempts.iter().any(|a| a.outcome.is_some())).unwrap();
-        assert!(show(executed).contains("\noutcome\n"));
+        assert!(show(executed, data.as_of).contains("\noutcome\n"));
     }
 }

@@ -63,7 +63,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Report(args) => report::run(&load()?, &args, output).await,
         Command::Round(args) => round::run(load()?, args, output).await,
         Command::Serve(args) => serve::run(load()?, &args).await,
-        Command::Signals(args) => signals::run(&load()?, &args, output).await,
+        Command::Signals(args) => signals::run(&load()?, args, output).await,
         Command::Sql(args) => sql::run(&load()?, args, output).await,
         Command::Token(args) => token::run(&load()?, args),
     }
@@ -80,6 +80,12 @@ pub(crate) async fn session(lake: &Lake, as_of: Option<Timestamp>) -> Result<Ses
     let snapshot = lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
     let options = SessionOptions { as_of, ..SessionOptions::at(now()) };
     Session::open(&snapshot, options).await.map_err(|e| sql_failure(&e))
+}
+
+/// The present as the ledger knows it: its newest sample, or now where it has none. What is open lasts until then.
+fn present(session: &Session) -> Timestamp {
+    let now = now();
+    ingest::newest_sample(session.snapshot()).map_or(now, |newest| newest.min(now))
 }
 
 /// A query's error in words.

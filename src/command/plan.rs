@@ -9,7 +9,7 @@ use bellwether_model::id::{PlaybookId, RecommendationId};
 use bellwether_model::plan::Plan;
 use bellwether_model::recommendation::Candidate;
 use bellwether_pipelines::history::histories;
-use bellwether_sql::Session;
+use bellwether_sql::{Session, literal};
 use serde::{Deserialize, Serialize};
 
 use super::incidents::{card, open_cards};
@@ -89,14 +89,14 @@ async fn of_id(session: &Session, wanted: &str) -> Result<(Plan, Option<Decision
         hint: Some("list incidents with `bellwether incidents`, and the plans of open ones with `bellwether plan`".into()),
         ..f
     })?;
-    let quoted = id.replace('\'', "''");
+    let quoted = literal::text(&id);
     let plans: Vec<Plan> = session
-        .rows(&format!("SELECT * FROM plans WHERE plan_id = '{quoted}' ORDER BY recorded_at DESC LIMIT 1"))
+        .rows(&format!("SELECT * FROM plans WHERE plan_id = {quoted} ORDER BY recorded_at DESC LIMIT 1"))
         .await
         .map_err(|e| sql_failure(&e))?;
     if let Some(plan) = plans.into_iter().next() {
         let decisions: Vec<Decision> = session
-            .rows(&format!("SELECT * FROM decisions WHERE plan_id = '{quoted}' ORDER BY recorded_at DESC LIMIT 1"))
+            .rows(&format!("SELECT * FROM decisions WHERE plan_id = {quoted} ORDER BY recorded_at DESC LIMIT 1"))
             .await
             .map_err(|e| sql_failure(&e))?;
         return Ok((plan, decisions.into_iter().next()));
@@ -154,7 +154,7 @@ async fn bind(config: &Config, lake: &Lake, session: &Session, wanted: &str, pla
     let history = histories(&governance, &transitions, now).remove(&plan.body.service).unwrap_or_default();
     let decision = bellwether_governance::decide::decide(&governance, &plan, &history, at);
     let known: Vec<Plan> = session
-        .rows(&format!("SELECT * FROM plans WHERE plan_id = '{}'", plan.plan_id.as_str().replace('\'', "''")))
+        .rows(&format!("SELECT * FROM plans WHERE plan_id = {}", literal::text(plan.plan_id.as_str())))
         .await
         .map_err(|e| sql_failure(&e))?;
     if known.is_empty() {

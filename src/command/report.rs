@@ -11,6 +11,7 @@ use crate::cli::{Output, ReportArgs};
 use crate::clock;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::program::Program;
 use crate::report::data::{NextCommand, ReportData};
 use crate::report::gather::{Scope, gather};
 use crate::report::{html, text};
@@ -34,6 +35,7 @@ pub async fn run(config: &Config, args: &ReportArgs, output: Output) -> Result<(
         now,
         has_inventory: config.has_inventory(),
         next_commands: Vec::new(),
+        program: Program::called().clone(),
     };
     let mut data = gather(&session, journal.as_ref(), &rules, scope).await.map_err(|e| sql_failure(&e))?;
     data.next_commands = next_commands(&data, args.html.is_some());
@@ -68,34 +70,34 @@ fn title(config: &Config) -> String {
 
 /// Columns of the terminal; 100 where there is none.
 fn width() -> usize {
-    comfy_table::Table::new().width().map_or(100, usize::from).min(140)
+    output::width().unwrap_or(100).min(140)
 }
 
 /// The three commands that lead on from what the report says, most useful first.
 fn next_commands(data: &ReportData, has_page: bool) -> Vec<NextCommand> {
-    let next = |command: String, purpose: &str| NextCommand { command, purpose: purpose.to_owned() };
+    let next = |words: &str, purpose: &str| NextCommand { command: data.program.command(words), purpose: purpose.to_owned() };
     let mut commands = Vec::new();
     if data.fleet.series == 0 {
-        commands.push(next("bellwether ingest --backfill 14d".into(), "bring two weeks of metrics into the ledger"));
+        commands.push(next("ingest --backfill 14d", "bring two weeks of metrics into the ledger"));
     }
     let awaiting = |s: Option<ExecutionState>| s == Some(ExecutionState::AwaitingApproval);
     let waiting = data.incidents.iter().flat_map(|c| &c.attempts).find(|a| awaiting(a.state()));
     if let Some(attempt) = waiting {
-        commands.push(next(format!("bellwether approve {} --token-file FILE", attempt.plan.plan_id), "let this plan be carried out"));
-        commands.push(next("bellwether act".into(), "carry out what is approved, and verify it"));
+        commands.push(next(&format!("approve {} --token-file FILE", attempt.plan.plan_id), "let this plan be carried out"));
+        commands.push(next("act", "carry out what is approved, and verify it"));
     }
     if let Some(card) = data.incidents.iter().find(|c| !c.is_called_false()) {
         let id = &card.incident.incident_id;
-        commands.push(next(format!("bellwether incidents show {id}"), "all that is known of the first incident"));
-        commands.push(next(format!("bellwether label {id} not-an-incident"), "say that it was none; later reports take it into account"));
+        commands.push(next(&format!("incidents show {id}"), "all that is known of the first incident"));
+        commands.push(next(&format!("label {id} not-an-incident"), "say that it was none; later reports take it into account"));
     }
     if data.fleet.series > 0 {
-        commands.push(next("bellwether round".into(), "ingest what is new and judge it"));
+        commands.push(next("round", "ingest what is new and judge it"));
     }
     if !has_page {
-        commands.push(next("bellwether report --html".into(), "the same as a page, with every series drawn"));
+        commands.push(next("report --html", "the same as a page, with every series drawn"));
     }
-    commands.push(next("bellwether doctor".into(), "check the configuration and everything it names"));
+    commands.push(next("doctor", "check the configuration and everything it names"));
     commands.truncate(3);
     commands
 }

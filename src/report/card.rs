@@ -10,7 +10,7 @@ use bellwether_model::verdict::Verdict;
 use super::chart::{self, Chart, MarkKind, Place};
 use super::data::{Attempt, IncidentCard, PastRun, ReportData};
 use super::escape::esc;
-use super::html::{badge, finite, list, meter, prose, severity_class, time};
+use super::html::{badge, list, meter, prose, severity_class, time};
 use super::words;
 
 /// The page's anchor of an incident: its id without what an address cannot hold.
@@ -28,18 +28,25 @@ pub(super) fn card(data: &ReportData, card: &IncidentCard, rank: usize, unfolded
         .filter(|_| card.is_called_false())
         .map(|l| format!("<span>{}</span>", badge("", &words::said(l))))
         .unwrap_or_default();
-    let body =
-        [story(card), charts(card), evidence(card), recommended(card), past(card), card.attempts.iter().map(attempt).collect(), ids(card)]
-            .concat();
+    let body = [
+        story(card),
+        charts(card),
+        evidence(data, card),
+        recommended(data, card),
+        past(card),
+        card.attempts.iter().map(attempt).collect(),
+        ids(data, card),
+    ]
+    .concat();
     format!(
-        r#"<details class="card" id="{}"{}><summary><span class="rank {class}">{rank}</span><span><h3>{}</h3><span class="meta">{}<span>{} UTC, {}</span><span>score {:.1}</span><span>{} affected</span>{said}</span></span></summary><div class="body">{body}</div></details>"#,
+        r#"<details class="card" id="{}"{}><summary><span class="rank {class}">{rank}</span><span><h3>{}</h3><span class="meta">{}<span>{} UTC, {}</span><span>score {}</span><span>{} affected</span>{said}</span></span></summary><div class="body">{body}</div></details>"#,
         anchor(card),
         if unfolded { " open" } else { "" },
         esc(&i.title),
         badge(class, &i.severity.to_string()),
         time(i.opened_at),
         esc(&words::lasted(i, data.as_of)),
-        finite(i.score),
+        words::score(i.score),
         words::many(i.endpoints.len() as i64, "endpoint"),
     )
 }
@@ -48,13 +55,13 @@ pub(super) fn card(data: &ReportData, card: &IncidentCard, rank: usize, unfolded
 fn story(card: &IncidentCard) -> String {
     let last = card.attempts.last();
     let found = format!(
-        "{}, score {:.1}",
+        "{}, score {}",
         words::many(card.signals.len().max(card.incident.signals.len()) as i64, "signal"),
-        finite(card.incident.score)
+        words::score(card.incident.score)
     );
     let recommended = match &card.recommendation {
         Some(r) => match r.candidates.first() {
-            Some(c) => Ok((esc(c.playbook_id.as_str()), format!("score {:.2}", c.score))),
+            Some(c) => Ok((esc(c.playbook_id.as_str()), format!("score {}", words::score(c.score)))),
             None => Ok(("nothing fits".into(), "the reason is below".into())),
         },
         None => Err("no recommendation yet"),
@@ -138,9 +145,11 @@ fn marks(chart: &Chart) -> String {
 }
 
 /// What was seen, beside what else happened.
-fn evidence(card: &IncidentCard) -> String {
+fn evidence(data: &ReportData, card: &IncidentCard) -> String {
     const MOST: usize = 4;
-    let line = |s: &bellwether_model::signal::Signal| format!(r#"<li class="{}">{}</li>"#, severity_class(s.severity), esc(&s.hint));
+    let line = |s: &bellwether_model::signal::Signal| {
+        format!(r#"<li class="{}">{}</li>"#, severity_class(s.severity), esc(&s.hint_at(data.as_of)))
+    };
     let first: String = card.signals.iter().take(MOST).map(line).collect();
     let rest: String = card.signals.iter().skip(MOST).map(line).collect();
     let more = if rest.is_empty() {
@@ -173,11 +182,11 @@ fn evidence(card: &IncidentCard) -> String {
     format!(r#"<div class="two"><section><h4>What was seen</h4>{seen}</section><div>{beside}</div></div>"#)
 }
 
-fn recommended(card: &IncidentCard) -> String {
+fn recommended(data: &ReportData, card: &IncidentCard) -> String {
     let body = match &card.recommendation {
         None => format!(
             r#"<p class="soft">{}</p>"#,
-            prose(&format!("None yet. `bellwether recommend {}` makes one.", card.incident.incident_id))
+            prose(&data.program.told(&format!("None yet. `bellwether recommend {}` makes one.", card.incident.incident_id)))
         ),
         Some(r) => recommendation(r),
     };
@@ -187,10 +196,10 @@ fn recommended(card: &IncidentCard) -> String {
 fn recommendation(r: &Recommendation) -> String {
     let pick = match r.candidates.first() {
         Some(best) => format!(
-            r#"<div class="pick"><div class="head"><code>{}</code>{}<span class="small">score {:.2}</span></div><p>{}</p></div>"#,
+            r#"<div class="pick"><div class="head"><code>{}</code>{}<span class="small">score {}</span></div><p>{}</p></div>"#,
             esc(best.playbook_id.as_str()),
             meter("", best.score),
-            best.score,
+            words::score(best.score),
             esc(&best.justification)
         ),
         None => format!(
@@ -198,7 +207,8 @@ fn recommendation(r: &Recommendation) -> String {
             esc(r.abstained.as_deref().unwrap_or("no playbook fits").trim_end_matches('.'))
         ),
     };
-    let other = |c: &Candidate| format!("<code>{}</code> score {:.2}: {}", esc(c.playbook_id.as_str()), c.score, esc(&c.justification));
+    let other =
+        |c: &Candidate| format!("<code>{}</code> score {}: {}", esc(c.playbook_id.as_str()), words::score(c.score), esc(&c.justification));
     let others = r.candidates.iter().skip(1).map(other);
     let near = r.near_misses.iter().map(|c| format!("came nearest: {}", other(c)));
     let excluded = r.excluded.iter().map(|e| format!("<code>{}</code> does not apply: {}", esc(e.playbook_id.as_str()), esc(&e.reason)));
@@ -328,9 +338,10 @@ fn outcome(attempt: &Attempt, outcome: &Outcome) -> String {
     )
 }
 
-fn ids(card: &IncidentCard) -> String {
+fn ids(data: &ReportData, card: &IncidentCard) -> String {
     let id = esc(card.incident.incident_id.as_str());
+    let program = esc(&data.program.to_string());
     format!(
-        r#"<p class="ids"><span>incident <code>{id}</code></span><span><code>bellwether incidents show {id}</code></span><span>not one? <code>bellwether label {id} not-an-incident</code></span></p>"#
+        r#"<p class="ids"><span>incident <code>{id}</code></span><span><code>{program} incidents show {id}</code></span><span>not one? <code>{program} label {id} not-an-incident</code></span></p>"#
     )
 }

@@ -20,6 +20,7 @@ use bellwether_model::unit::MicroUsd;
 use serde::Serialize;
 
 use super::chart::Chart;
+use crate::program::Program;
 
 /// Everything a report says. Serialises as the JSON form of the report; drawings are left out of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,7 +41,7 @@ pub(crate) struct ReportData {
     pub costs: Vec<CostLine>,
     /// Where the audit chain stands.
     pub audit: AuditStanding,
-    /// Series that were not judged, by reason.
+    /// Series and columns that the last round did not judge, each counted once, by reason; under `no_series` rules without a series.
     pub skipped: BTreeMap<String, i64>,
     /// Rows that were offered and refused.
     pub rejects: i64,
@@ -48,6 +49,9 @@ pub(crate) struct ReportData {
     pub against_labels: Option<AgainstLabels>,
     /// What to type next, most useful first.
     pub next_commands: Vec<NextCommand>,
+    /// What commands in it begin with.
+    #[serde(skip)]
+    pub program: Program,
 }
 
 /// How much was looked at.
@@ -59,9 +63,9 @@ pub(crate) struct Fleet {
     pub endpoints: i64,
     /// GPU pools in the inventory.
     pub pools: i64,
-    /// Series that were judged.
+    /// Series that are known.
     pub series: i64,
-    /// Samples that were judged.
+    /// Samples of them.
     pub samples: i64,
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn fleet() -> ReportData {
             cost("gpu-b", 1_344.0, 1_344.0, 94.1, &[("ml/asr", 820.0), ("ml/tts", 311.5), ("ml/vad", 90.0)]),
         ],
         audit: AuditStanding::Verified { entries: 57, head: Digest::of_bytes(b"head") },
-        skipped: [("too_few_samples".to_owned(), 16), ("constant".to_owned(), 3)].into(),
+        skipped: [("not_enough_history".to_owned(), 16), ("no_data".to_owned(), 3), ("no_series".to_owned(), 8)].into(),
         rejects: 7,
         against_labels: Some(AgainstLabels {
             faults: vec![
@@ -76,6 +76,7 @@ pub(crate) fn fleet() -> ReportData {
         ]
         .map(|(command, purpose)| NextCommand { command: command.into(), purpose: purpose.into() })
         .into(),
+        program: crate::program::Program::default(),
     }
 }
 
@@ -360,7 +361,7 @@ fn bad_canary() -> IncidentCard {
         None,
         Severity::Critical,
         [3.4, 0.612, 0.181, 0.118, 0.244],
-        "p95 latency of ml/checkout-ranker is 612 ms, 3.4 × the expected 181 ms, for 2h 35m. It rose within 5 minutes and has not come back.",
+        "p95 latency of ml/checkout-ranker is 612 ms, 3.4 × the expected 181 ms (usual up to 244 ms)",
     );
     let errors = signal(
         "error_ratio",
@@ -370,7 +371,7 @@ fn bad_canary() -> IncidentCard {
         None,
         Severity::Critical,
         [2.1, 0.034, 0.004, 0.0, 0.0095],
-        "3.4 % of requests to ml/checkout-ranker fail; 0.4 % is usual at this hour.",
+        "3.4 % of requests to ml/checkout-ranker fail, where 0.4 % is usual at this hour",
     );
     let queue = signal(
         "queue_depth",
@@ -380,7 +381,7 @@ fn bad_canary() -> IncidentCard {
         None,
         Severity::Warning,
         [1.6, 38.0, 6.0, 0.0, 20.0],
-        "38 requests wait on ml/checkout-ranker, where 6 are usual.",
+        "38 requests wait on ml/checkout-ranker, where 6 are usual",
     );
     let marks = vec![
         mark("2026-11-20T16:30:00Z", MarkKind::Change, "ml/checkout-ranker: maxReplicas 6 → 8"),

@@ -6,7 +6,7 @@ use bellwether_detectors::bands::bands;
 use bellwether_detectors::rule::Rule;
 use bellwether_executor::Journal;
 use bellwether_executor::journal::audit::AuditError;
-use bellwether_lineage::{Graph, vertex::Vertex};
+use bellwether_lineage::{Graph, is_headline, vertex::Vertex};
 use bellwether_model::cost::Cost;
 use bellwether_model::execution::Execution;
 use bellwether_model::id::{IncidentId, SeriesId};
@@ -15,12 +15,14 @@ use bellwether_model::inventory::{Change, Entity};
 use bellwether_model::series::{SeriesSlice, Window};
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
+use bellwether_sql::literal::instant;
 use bellwether_sql::{Evidence, Session, SqlError, WindowSpec};
 use serde::Deserialize;
 
 use super::assemble::{Rows, cards};
 use super::chart::{Band, Chart, Point};
 use super::data::{AuditStanding, Fleet, IncidentCard, NextCommand, ReportData, cost_lines};
+use crate::program::Program;
 
 /// Series drawn for one incident.
 const CHARTS: usize = 2;
@@ -42,11 +44,8 @@ pub(crate) struct Scope {
     pub has_inventory: bool,
     /// What to type next.
     pub next_commands: Vec<NextCommand>,
-}
-
-/// An instant in SQL.
-fn instant(t: Timestamp) -> String {
-    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", t.micros())
+    /// What commands in it begin with.
+    pub program: Program,
 }
 
 /// Gathers the report. The audit chain is verified on the way where a journal is given.
@@ -74,6 +73,7 @@ pub(crate) async fn gather(session: &Session, journal: Option<&Journal>, rules: 
         rejects: count(session, "SELECT count(*) AS n FROM rejects").await?,
         against_labels: None,
         next_commands: scope.next_commands,
+        program: scope.program,
     })
 }
 
@@ -166,7 +166,7 @@ fn lineage_paths(graph: &Graph, incidents: &[Incident], as_of: Timestamp) -> BTr
     incidents.iter().filter_map(path).collect()
 }
 
-/// The strongest series of each incident, drawn with the band of the rule that raised it.
+/// Of each incident the series of its title, and then the strongest, drawn with the band of the rule that raised it.
 async fn charts(session: &Session, rules: &[Rule], rows: &Rows, range: TimeRange) -> Result<BTreeMap<IncidentId, Vec<Chart>>, SqlError> {
     let mut charts: BTreeMap<IncidentId, Vec<Chart>> = BTreeMap::new();
     let mut incidents: Vec<&Incident> = rows.incidents.iter().collect();
@@ -175,7 +175,10 @@ async fn charts(session: &Session, rules: &[Rule], rows: &Rows, range: TimeRange
     let mut drawn: BTreeMap<SeriesId, (TimeRange, Window)> = BTreeMap::new();
     for incident in incidents.into_iter().take(DRAWN) {
         let mut strongest: Vec<&Signal> = rows.signals.iter().filter(|s| incident.signals.contains(&s.signal_id)).collect();
-        strongest.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.signal_id.cmp(&b.signal_id)));
+        strongest.sort_by(|a, b| {
+            let in_title = |s: &Signal| is_headline(incident, s);
+            in_title(b).cmp(&in_title(a)).then_with(|| b.score.total_cmp(&a.score)).then_with(|| a.signal_id.cmp(&b.signal_id))
+        });
         let mut metrics = Vec::new();
         for signal in strongest {
             let Subject::Series { series_id, metric, .. } = &signal.subject else { continue };

@@ -6,7 +6,7 @@ use bellwether_model::time::Timestamp;
 use super::card;
 use super::data::{AgainstLabels, AuditStanding, CostLine, IncidentCard, ReportData, action_counts};
 use super::escape::esc;
-use super::words;
+use super::{unjudged, words};
 
 /// How many incidents are unfolded when the page opens.
 const UNFOLDED: usize = 5;
@@ -86,13 +86,15 @@ fn tiles(data: &ReportData) -> String {
     let did = if counts == Default::default() {
         "nothing was done".into()
     } else {
-        format!("{} helped, {} undone, {} waiting", counts.helped, counts.undone, counts.awaiting)
+        let parts = [(counts.helped, "helped"), (counts.undone, "undone"), (counts.awaiting, "waiting")];
+        let told: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if told.is_empty() { "none verified yet".into() } else { told.join(", ") }
     };
     let mut tiles = if data.fleet.series == 0 && data.incidents.is_empty() {
         // Of a fleet without data not even "no incident" is known.
         vec![tile("warning", "Incidents", "unknown", "nothing was judged")]
     } else {
-        let unjudged = words::unjudged(data).map_or_else(|| "none left out".into(), |n| format!("{n} not judged"));
+        let unjudged = words::left_out(data).map_or_else(|| "none left out".into(), |n| format!("{n} of them not judged"));
         vec![
             tile(
                 worst.map_or("", severity_class),
@@ -105,7 +107,7 @@ fn tiles(data: &ReportData) -> String {
             } else {
                 tile("", "Endpoints affected", "unknown", words::NO_INVENTORY)
             },
-            tile("", "Series judged", &words::compact(data.fleet.series), &unjudged),
+            tile("", "Series", &words::compact(data.fleet.series), &unjudged),
         ]
     };
     tiles.push(tile("", "Actions taken", &counts.executed.to_string(), &did));
@@ -155,20 +157,24 @@ fn glance_row(data: &ReportData, rank: usize, card: &IncidentCard) -> String {
     let i = &card.incident;
     let class = severity_class(i.severity);
     let answer = match (card.attempts.last(), &card.recommendation) {
-        (Some(attempt), _) => format!("<code>{}</code> {}", esc(attempt.plan.body.playbook_id.as_str()), esc(&words::standing(attempt))),
+        (Some(attempt), _) => format!(
+            r#"<code>{}</code> <span class="whole">{}</span>"#,
+            esc(attempt.plan.body.playbook_id.as_str()),
+            esc(&words::standing(attempt))
+        ),
         (None, Some(r)) if r.candidates.is_empty() => "no playbook fits".into(),
         (None, Some(r)) => format!("<code>{}</code> recommended", esc(r.candidates[0].playbook_id.as_str())),
         (None, None) => "none yet".into(),
     };
     format!(
-        r##"<tr><td class="num wide">{rank}</td><td>{}</td><td class="full"><a href="#{}">{}</a></td><td class="when">{}<span class="small soft">{}, {}</span></td><td class="num" data-is="score">{:.1}</td><td>{answer}</td></tr>"##,
+        r##"<tr><td class="num wide">{rank}</td><td>{}</td><td class="full"><a href="#{}">{}</a></td><td class="when">{}<span class="small soft">{}, {}</span></td><td class="num" data-is="score">{}</td><td>{answer}</td></tr>"##,
         badge(class, &i.severity.to_string()),
         card::anchor(card),
         esc(&i.title),
         strip(data, card, class),
         words::when(i.opened_at),
         esc(&words::lasted(i, data.as_of)),
-        finite(i.score),
+        words::score(i.score),
     )
 }
 
@@ -222,7 +228,7 @@ fn costs(data: &ReportData) -> String {
         } else {
             words::INVENTORY_HINT
         };
-        return format!("<h2>Cost</h2><div class=\"panel\"><p>{}</p></div>", prose(why));
+        return format!("<h2>Cost</h2><div class=\"panel\"><p>{}</p></div>", prose(&data.program.told(why)));
     }
     let row = |c: &CostLine| {
         let top: Vec<_> = c.top_endpoints.iter().map(|(e, usd)| format!("{} {}", esc(&e.to_string()), words::usd(*usd))).collect();
@@ -245,13 +251,13 @@ fn costs(data: &ReportData) -> String {
 
 fn judged(data: &ReportData) -> String {
     let mut lines = vec![format!(
-        "{} were judged up to {} UTC, on {}.",
+        "{} with {} were judged, up to {} UTC.",
         words::sentence(&words::many(data.fleet.series, "series")),
-        words::when_in_full(data.as_of),
-        words::many(data.fleet.samples, "sample")
+        words::many(data.fleet.samples, "sample"),
+        words::when_in_full(data.as_of)
     )];
-    lines.push(match words::unjudged(data) {
-        Some(n) => format!("{n} could not be judged ({}). Of these nothing is known: no data is not health.", words::skipped(data)),
+    lines.push(match unjudged::text(&data.skipped) {
+        Some(what) => format!("The last round left out {what}. Of these nothing is known: no data is not health."),
         None if data.fleet.series == 0 => "Of the fleet nothing is known: no data is not health.".into(),
         None => "None was left out.".into(),
     });
@@ -263,7 +269,7 @@ fn judged(data: &ReportData) -> String {
     }
     format!(
         r#"<h2>What was judged, and what was not</h2><div class="panel">{}</div>"#,
-        lines.iter().map(|l| format!("<p>{}</p>", prose(l))).collect::<String>()
+        lines.iter().map(|l| format!("<p>{}</p>", prose(&data.program.told(l)))).collect::<String>()
     )
 }
 
@@ -271,7 +277,8 @@ fn audit(data: &ReportData) -> String {
     let class = if matches!(data.audit, AuditStanding::Broken { .. }) { "panel bad" } else { "panel" };
     let after = match &data.audit {
         AuditStanding::Verified { head, .. } => {
-            format!("<p class=\"small soft\">Head <code>{head}</code>. Check it yourself with <code>bellwether audit verify</code>.</p>")
+            let check = esc(&data.program.command("audit verify"));
+            format!("<p class=\"small soft\">Head <code>{head}</code>. Check it yourself with <code>{check}</code>.</p>")
         }
         AuditStanding::Broken { .. } => {
             "<p>Entries from there on prove nothing. Compare with a copy of the ledger, and find out who wrote to the journal.</p>".into()

@@ -5,8 +5,9 @@
 //! equal data gives equal bytes.
 //!
 //! Modules in reading order: [`data`] (what a report holds, and the ranking), [`gather`] (what the ledger has of it), [`assemble`] (ledger rows
-//! become incident cards), [`words`] (the sentences that all forms share), [`scale`] and [`chart`] (one series drawn), [`escape`],
-//! [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture). [`backtest`] draws labelled series the same way.
+//! become incident cards), [`words`] (the sentences that all forms share), [`unjudged`] (what was left out), [`scale`] and [`chart`] (one
+//! series drawn), [`escape`], [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture). [`backtest`] draws
+//! labelled series the same way.
 
 pub(crate) mod assemble;
 pub(crate) mod backtest;
@@ -19,6 +20,7 @@ pub(crate) mod html;
 pub(crate) mod overview;
 mod scale;
 pub(crate) mod text;
+pub(crate) mod unjudged;
 pub(crate) mod words;
 
 #[cfg(test)]

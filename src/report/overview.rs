@@ -17,7 +17,7 @@ const MARGIN: f64 = 28.0;
 /// Left edge and width of the timeline.
 const LEFT: f64 = 404.0;
 const SPAN: f64 = WIDTH - MARGIN - LEFT;
-const ROW: f64 = 50.0;
+const ROW: f64 = 62.0;
 const MOST_ROWS: usize = 7;
 /// How many marks of a chart are told below it, and the height of one.
 const MOST_NOTES: usize = 4;
@@ -27,7 +27,7 @@ const HEAD: f64 = 126.0;
 const STYLE: &str = r#"
 .ground { fill: var(--page); } .sheet { fill: var(--card); stroke: var(--rule); }
 .h { font-size: 21px; font-weight: 650; fill: var(--ink); } .s { font-size: 13px; fill: var(--soft); } .t { font-size: 13px; font-weight: 600; fill: var(--ink); }
-.n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .chain { stroke: var(--accent); stroke-opacity: .5; }
+.w { font-size: 12px; fill: var(--ink); } .n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .chain { stroke: var(--accent); stroke-opacity: .5; }
 .critical { fill: var(--critical); } .warning { fill: var(--warning); } .info { fill: var(--info); } .bar { opacity: .82; }
 .dot { fill: var(--card); stroke: var(--accent); stroke-width: 2; } .full { fill: var(--accent); stroke: var(--card); stroke-width: 1.5; }
 .helped { fill: var(--good); stroke: var(--card); stroke-width: 1.5; } .worse { fill: var(--critical); stroke: var(--card); stroke-width: 1.5; } .unclear { fill: var(--quiet); stroke: var(--card); stroke-width: 1.5; }
@@ -66,20 +66,11 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
             height - 1.0
         ),
     );
+    label(&mut out, "h", (MARGIN, 44.0), words::found(data).trim_end_matches('.'), 66);
+    label(&mut out, "s", (MARGIN, 68.0), words::answered(data).unwrap_or_default().trim_end_matches('.'), 70);
     put(
         &mut out,
-        format_args!(r#"<text class="h" x="{MARGIN}" y="44">{}</text>"#, esc(&clipped(words::found(data).trim_end_matches('.'), 66))),
-    );
-    put(
-        &mut out,
-        format_args!(
-            r#"<text class="s" x="{MARGIN}" y="68">{}</text>"#,
-            esc(&clipped(words::answered(data).unwrap_or_default().trim_end_matches('.'), 70))
-        ),
-    );
-    put(
-        &mut out,
-        format_args!(r#"<text class="s" x="{}" y="44" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&clipped(&data.title, 40))),
+        format_args!(r#"<text class="s" x="{}" y="44" text-anchor="end">{}</text>"#, WIDTH - MARGIN, esc(&shortened(&data.title, 40))),
     );
     put(
         &mut out,
@@ -103,18 +94,11 @@ pub(crate) fn svg(data: &ReportData, window: TimeRange) -> String {
     let width = if charts.len() == 1 { WIDTH - 2.0 * MARGIN - 56.0 } else { (WIDTH - 2.0 * MARGIN - 24.0) / 2.0 - 56.0 };
     for (i, chart) in charts.iter().enumerate() {
         let x = MARGIN + 56.0 + (width + 56.0 + 24.0) * i as f64;
-        put(&mut out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, x - 56.0, below + 8.0, esc(&clipped(&chart.title, 58))));
+        label(&mut out, "t", (x - 56.0, below + 8.0), &chart.title, ((width + 56.0) / 8.2) as usize);
         out += &chart::svg(chart, Place::At(x, below + 16.0, width));
         for (n, mark) in chart.numbered_marks().into_iter().take(MOST_NOTES).enumerate() {
             let note = format!("{}  {}  {}", n + 1, words::when(mark.at), mark.text);
-            put(
-                &mut out,
-                format_args!(
-                    r#"<text class="n" x="{x}" y="{}">{}</text>"#,
-                    below + chart::HEIGHT + 28.0 + NOTE * n as f64,
-                    esc(&clipped(&note, (width / 6.9) as usize))
-                ),
-            );
+            label(&mut out, "n", (x, below + chart::HEIGHT + 28.0 + NOTE * n as f64), &note, (width / 6.9) as usize);
         }
     }
     out.push_str("</svg>");
@@ -127,8 +111,25 @@ fn within(chart: &Chart, window: &TimeRange) -> Chart {
     Chart { range: if start < end { TimeRange::new(start, end) } else { chart.range }, ..chart.clone() }
 }
 
-fn clipped(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain(['…']).collect() }
+/// Text of a class at a place, at most so many characters of it; what is shortened can be read in full by pointing at it.
+fn label(out: &mut String, class: &str, (x, y): (f64, f64), text: &str, most: usize) {
+    let shown = shortened(text, most);
+    let full = if shown == text { String::new() } else { format!("<title>{}</title>", esc(text)) };
+    put(out, format_args!(r#"<text class="{class}" x="{x}" y="{y}">{full}{}</text>"#, esc(&shown)));
+}
+
+/// A text of at most so many characters. What an incident's title counts at its end is left out first, and words are not broken.
+fn shortened(text: &str, most: usize) -> String {
+    let text = match text.rfind(", and ").filter(|_| text.ends_with(" more")) {
+        Some(end) if text.chars().count() > most => &text[..end],
+        _ => text,
+    };
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(most - 1).collect();
+    let whole = cut.rfind(' ').filter(|end| *end > cut.len() / 2).map_or(cut.as_str(), |end| &cut[..end]);
+    format!("{}…", whole.trim_end_matches([',', ';', ':', ' ']))
 }
 
 fn across(window: &TimeRange, at: Timestamp) -> f64 {
@@ -164,11 +165,14 @@ fn draw_row(out: &mut String, window: &TimeRange, card: &IncidentCard, as_of: Ti
     let i = &card.incident;
     let class = severity_class(i.severity);
     put(out, format_args!(r#"<line class="hair" x1="{MARGIN}" x2="{}" y1="{y}" y2="{y}"/>"#, WIDTH - MARGIN));
-    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="30" rx="2"/>"#, y + 10.0));
-    put(out, format_args!(r#"<text class="t" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 21.0, esc(&clipped(&i.title, 44))));
+    put(out, format_args!(r#"<rect class="{class}" x="{MARGIN}" y="{}" width="4" height="44" rx="2"/>"#, y + 9.0));
+    // What is at fault stands above what it does: both are read whole more often than one line of them would be.
+    let (place, what) = i.title.split_once(": ").unwrap_or((&i.title, ""));
+    label(out, "t", (MARGIN + 14.0, y + 19.0), place, 44);
+    label(out, "w", (MARGIN + 14.0, y + 35.0), what, 50);
     let note = format!("{}, {}", i.severity, words::lasted(i, as_of));
     let note = card.attempts.last().map_or_else(|| note.clone(), |a| format!("{note} · {}", words::standing(a)));
-    put(out, format_args!(r#"<text class="n" x="{}" y="{}">{}</text>"#, MARGIN + 14.0, y + 38.0, esc(&clipped(&note, 50))));
+    label(out, "n", (MARGIN + 14.0, y + 51.0), &note, 50);
     let (from, to) = (across(window, i.opened_at), across(window, i.closed_at.unwrap_or(as_of.max(i.last_at))));
     put(out, format_args!(r#"<rect class="bar {class}" x="{from}" y="{}" width="{}" height="9" rx="3"/>"#, y + 11.0, (to - from).max(5.0)));
     let marks: Vec<_> = marks(card).into_iter().filter(|(at, ..)| window.start <= *at && *at <= window.end).collect();
@@ -339,6 +343,17 @@ mod tests {
         data.fleet = Default::default();
         assert!(drawn(&data, day).contains("nothing was judged"));
         drawn(&fixture::fleet(), TimeRange::before(data.as_of, Span::ZERO));
+    }
+
+    #[test]
+    fn what_is_shortened_can_be_read_in_full() {
+        let what = "p95 latency of the slowest of all replicas 3.4 × expected, and 4 more";
+        assert_eq!(shortened(what, 60), "p95 latency of the slowest of all replicas 3.4 × expected");
+        assert_eq!(shortened(what, 50), "p95 latency of the slowest of all replicas 3.4 ×…");
+        let mut data = fixture::fleet();
+        data.incidents[0].incident.title = format!("ml/checkout-ranker: {what}");
+        let svg = drawn(&data, TimeRange::before(data.as_of, Span::from_days(1)));
+        assert!(svg.contains(&format!("<title>{what}</title>")) && svg.contains(">ml/checkout-ranker</text>"), "{svg}");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use bellwether_model::signal::Severity;
 use bellwether_model::unit::Unit;
 
 use super::data::{Attempt, AuditStanding, IncidentCard, ReportData};
-use super::words;
+use super::{unjudged, words};
+use crate::output::{plain, wrapped};
 
 /// How a terminal wants its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,24 +54,13 @@ pub(crate) fn render(data: &ReportData, terminal: Terminal) -> String {
     } else {
         out += &format!("\n{}", pen.glance(data));
         for (i, card) in data.incidents.iter().take(DETAILED).enumerate() {
-            out += &format!("\n{}", pen.incident(i + 1, card));
+            out += &format!("\n{}", pen.incident(data, i + 1, card));
         }
     }
     out += &pen.costs(data);
     out += &format!("\n{}", pen.standing(data));
     out += &pen.next(data);
     out
-}
-
-/// Text without control characters, in one line.
-fn plain(text: &str) -> String {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
-}
-
-/// Text cut to at most `width` characters, the last of them `…` where something is missing.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width { text.to_owned() } else { text.chars().take(width.saturating_sub(1)).chain(['…']).collect() }
 }
 
 fn left(text: impl AsRef<str>) -> Cell {
@@ -109,22 +99,7 @@ impl Pen {
     /// Words from column `indent` on, after `name` in the first line, broken at the terminal's width.
     fn wrapped(&self, name: &str, indent: usize, text: &str) -> String {
         let room = self.width.saturating_sub(indent).max(20);
-        let mut lines = vec![String::new()];
-        let mut used = 0;
-        for word in plain(text).split_whitespace() {
-            let length = word.chars().count();
-            if used > 0 && used + 1 + length > room {
-                lines.push(String::new());
-                used = 0;
-            }
-            let line = lines.last_mut().expect("there is always a line");
-            if used > 0 {
-                line.push(' ');
-                used += 1;
-            }
-            line.push_str(word);
-            used += length;
-        }
+        let lines = wrapped(&plain(text), room);
         let name_part = format!("{}{}", self.ink(Ink::Dim, name), " ".repeat(indent.saturating_sub(name.chars().count())));
         lines
             .into_iter()
@@ -133,7 +108,7 @@ impl Pen {
             .collect()
     }
 
-    /// Rows with aligned columns under their heads, where there are any; the last column is cut to the terminal's width.
+    /// Rows with aligned columns under their heads, where there are any; the last column is wrapped at the terminal's width.
     fn table(&self, head: &[&str], rows: Vec<Vec<Cell>>) -> String {
         let rights: Vec<bool> = rows.first().map(|r| r.iter().map(|c| c.right).collect()).unwrap_or_default();
         let head: Vec<Cell> = head.iter().zip(rights).map(|(h, right)| Cell { text: (*h).to_owned(), ink: Ink::Dim, right }).collect();
@@ -146,16 +121,20 @@ impl Pen {
         for row in rows {
             let mut line = String::from(" ");
             let mut used = 1;
+            let mut more = Vec::new();
             for (c, cell) in row.into_iter().enumerate() {
                 let last = c + 1 == columns;
-                let text = if last { cut(&cell.text, self.width.saturating_sub(used + 1).max(12)) } else { cell.text };
-                let pad = if last && !cell.right { 0 } else { widths[c].saturating_sub(text.chars().count()) };
-                let inked = self.ink(cell.ink, &text);
+                let mut parts = if last { wrapped(&cell.text, self.width.saturating_sub(used + 1).max(24)) } else { vec![cell.text] };
+                more = parts.split_off(1);
+                let pad = if last && !cell.right { 0 } else { widths[c].saturating_sub(parts[0].chars().count()) };
+                let inked = self.ink(cell.ink, &parts[0]);
                 line += &if cell.right { format!(" {}{inked} ", " ".repeat(pad)) } else { format!(" {inked}{} ", " ".repeat(pad)) };
                 used += widths[c] + 2;
             }
             out += line.trim_end();
             out.push('\n');
+            let indent = " ".repeat(used - widths.last().copied().unwrap_or(0) - 1);
+            out.extend(more.into_iter().map(|part| format!("{indent}{part}\n")));
         }
         out
     }
@@ -197,11 +176,10 @@ impl Pen {
                 Severity::Warning => Ink::Yellow,
                 Severity::Info => Ink::Blue,
             };
-            let score = if incident.score.is_finite() { incident.score } else { 0.0 };
             vec![
                 right((i + 1).to_string()),
                 left(incident.severity.to_string()).ink(severity),
-                right(format!("{score:.1}")),
+                right(words::score(incident.score)),
                 left(words::when(incident.opened_at)),
                 left(words::lasted(incident, data.as_of)),
                 left(answer),
@@ -214,12 +192,12 @@ impl Pen {
         self.table(&["#", "severity", "score", "opened", "", "answer", "incident"], data.incidents.iter().enumerate().map(row).collect())
     }
 
-    fn incident(&self, rank: usize, card: &IncidentCard) -> String {
+    fn incident(&self, data: &ReportData, rank: usize, card: &IncidentCard) -> String {
         let mut out = self.ink(Ink::Bold, &format!("{rank}  {}", plain(&card.incident.title))) + "\n";
         let indent = 3 + NAME;
         let mut say = |name: &str, text: String| out += &self.wrapped(&format!("   {name}"), indent, &text);
         for signal in card.signals.iter().take(2) {
-            say("seen", signal.hint.clone());
+            say("seen", signal.hint_at(data.as_of));
         }
         if let Some(label) = &card.label {
             say("said", words::said(label));
@@ -229,7 +207,7 @@ impl Pen {
         }
         if let Some(r) = &card.recommendation {
             match r.candidates.first() {
-                Some(best) => say("fits", format!("{}, score {:.2}: {}", best.playbook_id, best.score, best.justification)),
+                Some(best) => say("fits", format!("{}, score {}: {}", best.playbook_id, words::score(best.score), best.justification)),
                 None => say("fits", format!("nothing: {}", r.abstained.as_deref().unwrap_or("no playbook fits"))),
             }
         }
@@ -238,7 +216,7 @@ impl Pen {
                 say(name, text);
             }
         }
-        say("more", format!("bellwether incidents show {}", card.incident.incident_id));
+        say("more", data.program.command(&format!("incidents show {}", card.incident.incident_id)));
         out
     }
 
@@ -311,10 +289,9 @@ impl Pen {
     fn standing(&self, data: &ReportData) -> String {
         let mut out = String::new();
         let mut say = |name: &str, text: String| out += &self.wrapped(name, 9, &text);
-        let unjudged = words::unjudged(data)
-            .map(|n| format!("; {n} could not be ({}): no data is not health", words::skipped(data)))
-            .unwrap_or_default();
-        say("judged", format!("{} up to {} UTC{unjudged}", words::many(data.fleet.series, "series"), words::when_in_full(data.as_of)));
+        let left_out = unjudged::text(&data.skipped).map(|what| format!("; the last round left out {what}: no data is not health"));
+        let left_out = left_out.unwrap_or_default();
+        say("judged", format!("{} up to {} UTC{left_out}", words::many(data.fleet.series, "series"), words::when_in_full(data.as_of)));
         if !data.fleet.has_inventory {
             say("fleet", words::INVENTORY_HINT.to_owned());
         }
@@ -351,14 +328,16 @@ mod tests {
         for part in [
             "4 incidents, 2 still open (1 critical)",
             "Known faults: 4 of 5 found, 0 false incidents",
-            "1 critical 3.4 21 Nov 09:05 open for 2h 35m awaiting approval",
+            "1 critical 3.40 21 Nov 09:05 open for 2h 35m awaiting approval",
+            "ml/checkout-ranker: p95 latency 3.4 × expected, and 2 more",
+            "3.4 × the expected 181 ms (usual up to 244 ms) for 2h 35m",
             "scale-out: allowed: scale_within_limits is allowed for ranker",
             "it made things worse, latency_p95 512 ms → 720 ms",
             "nothing: no past run is similar enough",
             "gpu-c",
             "81 %",
             "All 57 entries of the audit chain hold",
-            "19 series could not be (16 too few samples, 3 constant): no data is not health",
+            "the last round left out 19 series (16 with too little history, 3 without new samples), 8 rules without any series: no data is",
             "bellwether approve plan-4f1d2a9c33b0e871",
         ] {
             let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");

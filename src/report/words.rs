@@ -6,10 +6,11 @@ use bellwether_model::inventory::Entity;
 use bellwether_model::label::{Label, LabelKind};
 use bellwether_model::outcome::Effect;
 use bellwether_model::signal::{Severity, Subject};
-use bellwether_model::time::{TimeRange, Timestamp};
+use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_model::unit::MicroUsd;
 
 use super::data::{Attempt, AuditStanding, CostLine, ReportData, action_counts};
+use super::unjudged;
 
 /// What was found and what was done about it, in one or two sentences.
 pub(super) fn headline(data: &ReportData) -> String {
@@ -25,8 +26,8 @@ pub(super) fn found(data: &ReportData) -> String {
         } else {
             format!(
                 "No incident in {}.{}",
-                many(data.fleet.series, "judged series"),
-                unjudged(data).map(|n| format!(" Of {n} nothing is known.")).unwrap_or_default()
+                many(data.fleet.series, "series"),
+                left_out(data).map(|n| format!(" Of {n} of them nothing is known.")).unwrap_or_default()
             )
         };
     }
@@ -52,10 +53,10 @@ pub(super) fn answered(data: &ReportData) -> Option<String> {
     (!acts.is_empty()).then(|| format!("{}.", sentence(&acts.join(", "))))
 }
 
-/// How many series were not judged, in words; none when all were.
-pub(super) fn unjudged(data: &ReportData) -> Option<String> {
-    let skipped: i64 = data.skipped.values().sum();
-    (skipped > 0).then(|| many(skipped, "series"))
+/// How many series the last round did not judge; none when it judged all.
+pub(super) fn left_out(data: &ReportData) -> Option<String> {
+    let n = unjudged::count(&data.skipped);
+    (n > 0).then(|| grouped(n))
 }
 
 /// What to do about a report without incidents.
@@ -64,22 +65,15 @@ pub(super) fn quiet(data: &ReportData) -> String {
         "No series was judged in this range. Load some with `bellwether ingest --backfill 14d`, then run `bellwether round`.".to_owned()
     } else {
         format!(
-            "{} with {} were judged, and none left its band for long enough to be an incident.",
+            "{} with {} are known, and none left its band for long enough to be an incident.",
             many(data.fleet.series, "series"),
             many(data.fleet.samples, "sample")
         )
     };
-    if let Some(n) = unjudged(data) {
-        text += &format!(" {n} could not be judged ({}): no data is not health.", skipped(data));
+    if let Some(left_out) = unjudged::text(&data.skipped) {
+        text += &format!(" Not judged in the last round: {left_out}. No data is not health.");
     }
-    text
-}
-
-/// Why series were not judged: `14 too few samples, 2 constant`, most first.
-pub(super) fn skipped(data: &ReportData) -> String {
-    let mut reasons: Vec<_> = data.skipped.iter().filter(|(_, n)| **n > 0).collect();
-    reasons.sort_by_key(|(reason, n)| (-**n, (*reason).clone()));
-    reasons.iter().map(|(reason, n)| format!("{} {}", grouped(**n), reason.replace('_', " "))).collect::<Vec<_>>().join(", ")
+    data.program.told(&text)
 }
 
 /// What was looked at: `24 endpoints · 3 pools · 412 series · 1.6 M samples`.
@@ -109,12 +103,12 @@ pub(super) fn audit(standing: &AuditStanding) -> String {
 }
 
 /// An instant to the minute in UTC: `20 Nov 14:05`.
-pub(super) fn when(at: Timestamp) -> String {
+pub(crate) fn when(at: Timestamp) -> String {
     at.utc().format("%-d %b %H:%M").to_string()
 }
 
 /// An instant to the minute in UTC with its year.
-pub(super) fn when_in_full(at: Timestamp) -> String {
+pub(crate) fn when_in_full(at: Timestamp) -> String {
     at.utc().format("%-d %b %Y %H:%M").to_string()
 }
 
@@ -124,17 +118,19 @@ pub(super) fn range(range: &TimeRange) -> String {
     format!("{} – {} UTC", date(range.start), date(range.end))
 }
 
-/// How long an incident lasted, or lasts: `open for 2h 10m`, `lasted 45m`.
-pub(super) fn lasted(incident: &Incident, as_of: Timestamp) -> String {
-    match incident.closed_at {
-        Some(end) => format!("lasted {}", end.since(incident.opened_at)),
-        None if incident.is_open() => format!("open for {}", as_of.since(incident.opened_at)),
-        None => format!("lasted {}", incident.last_at.since(incident.opened_at)),
-    }
+/// How long an incident lasted; an open one lasts until `as_of`.
+pub(crate) fn length(incident: &Incident, as_of: Timestamp) -> Span {
+    let until = if incident.is_open() { as_of } else { incident.closed_at.unwrap_or(incident.last_at) };
+    until.since(incident.opened_at)
+}
+
+/// The same in words: `open for 2h 10m`, `lasted 45m`.
+pub(crate) fn lasted(incident: &Incident, as_of: Timestamp) -> String {
+    format!("{} {}", if incident.is_open() { "open for" } else { "lasted" }, length(incident, as_of))
 }
 
 /// A number with its thousands apart: `1,612,800`.
-pub(super) fn grouped(n: i64) -> String {
+pub(crate) fn grouped(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut text = String::from(if n < 0 { "−" } else { "" });
     for (i, c) in digits.chars().enumerate() {
@@ -156,6 +152,11 @@ pub(super) fn compact(n: i64) -> String {
     }
 }
 
+/// A score to the hundredth.
+pub(crate) fn score(score: f64) -> String {
+    if score.is_finite() { format!("{score:.2}") } else { "–".into() }
+}
+
 /// A count with its noun: `1 pool`, `3 pools`, `2 entries`, `412 series`.
 pub(crate) fn many(n: i64, noun: &str) -> String {
     match noun.strip_suffix('y') {
@@ -165,12 +166,17 @@ pub(crate) fn many(n: i64, noun: &str) -> String {
     }
 }
 
-/// `not an incident, says ann: load test`.
-pub(super) fn said(label: &Label) -> String {
-    let what = match label.label {
+/// What a label says, in words.
+pub(crate) fn labelled(label: LabelKind) -> &'static str {
+    match label {
         LabelKind::Incident => "an incident",
         LabelKind::NotAnIncident => "not an incident",
-    };
+    }
+}
+
+/// `not an incident, says ann: load test`.
+pub(crate) fn said(label: &Label) -> String {
+    let what = labelled(label.label);
     let why = label.comment.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
     format!("{what}, says {}{why}", label.actor)
 }
@@ -213,7 +219,7 @@ pub(super) fn subject(subject: &Subject) -> String {
 }
 
 /// A state of the journal as people say it.
-pub(super) fn state(state: ExecutionState) -> &'static str {
+pub(crate) fn state(state: ExecutionState) -> &'static str {
     match state {
         ExecutionState::Suggested => "suggested",
         ExecutionState::DryRun => "dry run passed",
@@ -288,17 +294,13 @@ mod tests {
     fn silence_is_not_called_health() {
         let mut data = fixture::fleet();
         data.incidents.clear();
-        assert!(headline(&data).starts_with("No incident in 412 judged series. Of 19 series nothing is known."), "{}", headline(&data));
-        assert!(
-            quiet(&data).contains("19 series could not be judged (16 too few samples, 3 constant): no data is not health."),
-            "{}",
-            quiet(&data)
-        );
+        assert!(headline(&data).starts_with("No incident in 412 series. Of 19 of them nothing is known."), "{}", headline(&data));
+        assert!(quiet(&data).contains("3 without new samples), 8 rules without any series. No data is not health."), "{}", quiet(&data));
         data.fleet.series = 0;
         assert!(headline(&data).starts_with("Nothing was judged"));
         assert!(quiet(&data).contains("bellwether ingest --backfill 14d"));
         data.skipped = BTreeMap::new();
-        assert_eq!(unjudged(&data), None);
+        assert_eq!(left_out(&data), None);
     }
 
     #[test]

@@ -154,10 +154,24 @@ fn what_cannot_be_judged_is_said() {
     window.push(named(3), &ts, &[1.0; 30]);
     let found = detect(&[rule.clone(), Rule::new("other", "errors", Unit::Ratio)], &[], &window, &at(ts[25], ts[29]));
     let reasons: Vec<_> = found.skipped.iter().map(|s| s.reason).collect();
-    assert_eq!(reasons, [SkipReason::NoData, SkipReason::NoData, SkipReason::NotNumbers, SkipReason::NoSeries]);
+    assert_eq!(reasons, [SkipReason::NoSeries, SkipReason::NoData, SkipReason::NoData, SkipReason::NotNumbers]);
     assert_eq!((found.series, found.samples), (1, 4));
     let early = detect(&[rule], &[], &window, &at(ts[0], ts[4]));
     assert_eq!(early.skipped.iter().filter(|s| s.reason == SkipReason::NotEnoughHistory).count(), 3);
+}
+
+#[test]
+fn a_series_that_rules_could_not_judge_is_counted_once() {
+    let ts = steps(30);
+    let mut window = Window::new();
+    window.push(Series::new("latency_p95", Labels::from([("service".to_owned(), "a".to_owned())])), &ts, &[1.0; 30]);
+    window.push(Series::new("latency_p95", Labels::from([("service".to_owned(), "b".to_owned())])), &ts[..20], &[1.0; 20]);
+    let patient = Rule { name: "patient".into(), min_samples: 10_000, ..slow() };
+    let pair = [slow(), patient.clone()];
+    let found = detect(&pair, &[], &window, &at(ts[25], ts[29]));
+    assert_eq!((found.series, found.skipped_by_reason()), (1, BTreeMap::from([("no_data".to_owned(), 1)])), "a was judged by one rule");
+    let neither = detect(&[patient, Rule { name: "too".into(), min_samples: 10_000, ..slow() }], &[], &window, &at(ts[10], ts[29]));
+    assert_eq!(neither.skipped_by_reason(), BTreeMap::from([("not_enough_history".to_owned(), 2)]));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
     }
     let mut findings = Findings::default();
     for (dataset, mut columns) in datasets {
+        let mut skipped = Vec::new();
         for track in columns.values_mut() {
             track.replay(rule, at.since);
         }
@@ -64,7 +65,7 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
                 }
                 match track.examine(rule, time) {
                     Ok(found) => family.push((*column, subject, found)),
-                    Err(reason) => findings.skipped.push(Skip { rule: rule.name.clone(), subject: Some(subject), reason }),
+                    Err(reason) => skipped.push((*column, reason)),
                 }
             }
             let examined: Vec<Examination> = family.iter().map(|(.., found)| found.clone()).collect();
@@ -83,6 +84,10 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
             }
         }
         findings.series += judged.len() as u64;
+        findings.skipped.extend(skipped.into_iter().filter(|(column, _)| !judged.contains(column)).map(|(column, reason)| {
+            let subject = Subject::Column { dataset: dataset.clone(), column: column.to_owned() };
+            Skip { rule: rule.name.clone(), subject: Some(subject), reason }
+        }));
     }
     findings
 }
@@ -164,7 +169,7 @@ impl<'a> Track<'a> {
         let reference = self.reference(rule, time);
         let known: Vec<&Distribution> = reference.iter().filter_map(|(_, d)| d.as_ref().ok()).collect();
         if known.iter().all(|d| d.count() == 0) {
-            return Err(SkipReason::NotEnoughHistory);
+            return Err(SkipReason::NoEarlierProfile);
         }
         Ok(profile::examine(&known, current, rule))
     }

@@ -19,7 +19,7 @@ pub static ROUNDS: TableDef = TableDef {
         int("signals", "Signals opened, worsened or closed."),
         int("incidents", "Incidents opened, updated or closed."),
         int("recommendations", "Recommendations made."),
-        json("skipped", "Series that were not judged, by reason."),
+        json("skipped", "Series and columns that were not judged, each once, by reason; under no_series rules without a series."),
         time("started_at", "When the round began on the wall clock."),
         RECORDED_AT,
     ],

@@ -152,6 +152,9 @@ fn fifty_signals_of_one_fault_are_one_incident() {
     assert_eq!(incident.root, Some("endpoint:ml/iris".parse().unwrap()));
     assert_eq!(incident.symptoms, ["error_ratio", "gpu_utilization", "latency_p95", "queue_depth", "request_rate"]);
     assert_eq!(incident.title, "ml/iris: request rate 3.4 × expected, and 49 more");
+    let of_title: Vec<&Signal> = signals.iter().filter(|s| crate::is_headline(incident, s)).collect();
+    assert!(of_title.len() == 10 && of_title.contains(&&signals[49]), "the series of its title: {of_title:#?}");
+    assert!(!crate::is_headline(incident, &on(ROSE, "request_rate", 1.0, 0)), "of its title's entity only");
     assert_eq!(incident.score, 5.9);
     assert_eq!(incident.endpoints, [EndpointId::new("ml", "iris")]);
     assert!(incident.summary.starts_with("request_rate up, gpu_utilization up"), "{}", incident.summary);

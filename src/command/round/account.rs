@@ -12,6 +12,7 @@ use bellwether_model::outcome::Outcome;
 use bellwether_model::plan::Plan;
 use bellwether_model::recommendation::Recommendation;
 use bellwether_model::round::Round;
+use bellwether_model::signal::{Signal, SignalState};
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::act::Acted;
 use bellwether_pipelines::freshness::Silence;
@@ -23,7 +24,8 @@ use crate::command::{ingest, plan};
 use crate::config::ActMode;
 use crate::failure::Failure;
 use crate::open;
-use crate::report::words::{entity, many};
+use crate::report::unjudged;
+use crate::report::words::{self, entity, many};
 
 /// Incidents told in full, and closed ones named, at most.
 const TOLD: usize = 10;
@@ -39,6 +41,8 @@ pub struct Account {
     pub ingest: Option<ingest::Account>,
     /// The round's own row.
     pub round: Option<Round>,
+    /// Transitions of signals in the round.
+    pub signals: SignalCounts,
     /// Incidents that opened, changed or closed, worst first.
     pub incidents: Vec<Told>,
     /// Incidents that are open after the round.
@@ -57,6 +61,24 @@ pub struct Account {
     pub notify_errors: Vec<String>,
     /// Metrics that have had no samples for longer than their rules allow.
     pub silent: Vec<Silence>,
+}
+
+/// How many signals opened, worsened and ended.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct SignalCounts {
+    /// Signals that began.
+    pub opened: usize,
+    /// Rises of the score of signals that were open.
+    pub worsened: usize,
+    /// Signals that are over.
+    pub ended: usize,
+}
+
+impl SignalCounts {
+    fn of(signals: &[Signal]) -> Self {
+        let count = |state| signals.iter().filter(|s| s.state == state).count();
+        Self { opened: count(SignalState::Opened), worsened: count(SignalState::Worsened), ended: count(SignalState::Closed) }
+    }
 }
 
 /// One incident, what is recommended for it, and what governance says of that.
@@ -99,6 +121,7 @@ impl Account {
             act_mode,
             ingest: None,
             round: None,
+            signals: SignalCounts::default(),
             incidents: Vec::new(),
             open: 0,
             executions: BTreeMap::new(),
@@ -142,6 +165,7 @@ impl Account {
                 .then_with(|| b.score.total_cmp(&a.score))
                 .then_with(|| a.incident_id.cmp(&b.incident_id))
         });
+        self.signals = SignalCounts::of(&c.signals);
         self.round = Some(judged.round.clone());
         self.open = open.len();
     }
@@ -190,22 +214,19 @@ impl Account {
         if let Some(round) = &self.round {
             let _ = writeln!(
                 out,
-                "judged {} series and {} samples as of {}{}",
-                round.series,
-                round.samples,
-                round.as_of,
+                "judged {} as of {} UTC{}",
+                many(round.series, "series"),
+                words::when_in_full(round.as_of),
                 if self.dry_run { ", recording nothing".to_owned() } else { format!(": round {}", round.round_id) }
             );
-            if !round.skipped.is_empty() {
-                let _ = writeln!(out, "not judged: {}", skipped(&round.skipped));
+            if let Some(what) = unjudged::text(&round.skipped) {
+                let _ = writeln!(out, "not judged: {what}");
             }
+            let signals = &self.signals;
+            let _ = writeln!(out, "signals: {} opened, {} worsened, {} ended", signals.opened, signals.worsened, signals.ended);
             let count = |state| self.incidents.iter().filter(|t| t.incident.state == state).count();
             let (opened, updated, closed) = (count(IncidentState::Opened), count(IncidentState::Updated), count(IncidentState::Closed));
-            let _ = writeln!(
-                out,
-                "signals {}; incidents: {opened} opened, {updated} updated, {closed} closed, {} open now",
-                round.signals, self.open
-            );
+            let _ = writeln!(out, "incidents: {opened} opened, {updated} updated, {closed} ended, {} open now", self.open);
         }
         out.push_str(&silent(&self.silent));
         let (open, closed): (Vec<_>, Vec<_>) = self.incidents.iter().partition(|t| t.incident.is_open());
@@ -216,7 +237,7 @@ impl Account {
             let _ = writeln!(out, "\nand {} more: `bellwether incidents --open`", open.len() - TOLD);
         }
         for (i, told) in closed.iter().take(TOLD).enumerate() {
-            let _ = writeln!(out, "{}closed   {}  {}", if i == 0 { "\n" } else { "" }, told.incident.incident_id, told.incident.title);
+            let _ = writeln!(out, "{}ended    {}  {}", if i == 0 { "\n" } else { "" }, told.incident.incident_id, told.incident.title);
         }
         if closed.len() > TOLD {
             let _ = writeln!(out, "and {} more that are over: `bellwether incidents`", closed.len() - TOLD);
@@ -236,7 +257,7 @@ impl Account {
         let word = match incident.state {
             IncidentState::Opened => "opened ",
             IncidentState::Updated => "updated",
-            IncidentState::Closed => "closed ",
+            IncidentState::Closed => "ended  ",
         };
         let mut out = format!("{word}  {}  [{}]  {}\n", incident.incident_id, incident.severity, incident.title);
         let mut line = |name: &str, text: String| {
@@ -245,7 +266,7 @@ impl Account {
         let Some(recommendation) = &told.recommendation else { return out };
         match (recommendation.candidates.first(), &recommendation.abstained) {
             (Some(best), _) => {
-                line("recommended", format!("{} (score {:.2})", best.playbook_id, best.score));
+                line("recommended", format!("{} (score {})", best.playbook_id, words::score(best.score)));
                 line("because", best.justification.clone());
             }
             (None, Some(why)) => line("recommended", format!("nothing: {why}")),
@@ -281,12 +302,15 @@ impl Account {
             let _ = writeln!(
                 out,
                 "\nwaits for approval since {}: {} ({} for {})",
-                waiting.since, waiting.plan_id, waiting.playbook_id, waiting.incident_id
+                words::when(waiting.since),
+                waiting.plan_id,
+                waiting.playbook_id,
+                waiting.incident_id
             );
         }
         match (self.incidents.is_empty(), self.open) {
             (true, 0) if self.round.as_ref().is_some_and(|r| r.samples == 0) => {
-                let why = self.round.as_ref().map(|r| skipped(&r.skipped)).filter(|w| !w.is_empty());
+                let why = self.round.as_ref().and_then(|r| unjudged::text(&r.skipped));
                 let why = why.unwrap_or_else(|| match self.silent.len() {
                     0 => NONE_IN_FORCE.to_owned(),
                     1 => "its one rule has had no sample yet; `bellwether doctor` looks at the Prometheus".to_owned(),
@@ -347,20 +371,6 @@ fn silent(silences: &[Silence]) -> String {
         let _ = writeln!(out, "never had a sample: {}{more}", names.join(", "));
     }
     out
-}
-
-/// Why something was not judged, in words: `24 series without new samples, 8 rules without any series`.
-pub fn skipped(reasons: &BTreeMap<String, i64>) -> String {
-    let word = |(reason, n): (&String, &i64)| match reason.as_str() {
-        "no_series" => format!("{} without any series", many(*n, "rule")),
-        "no_data" => format!("{n} series without new samples"),
-        "not_enough_history" => format!("{n} series with too little history"),
-        "not_numbers" => format!("{n} series whose new samples are no numbers"),
-        "no_quantiles" => format!("{} without quantiles", many(*n, "column")),
-        "no_count" => format!("{} without a count", many(*n, "column")),
-        other => format!("{n} {}", other.replace('_', " ")),
-    };
-    reasons.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// What governance says, with the strictest reasons.

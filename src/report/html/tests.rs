@@ -29,7 +29,7 @@ fn the_page_tells_the_whole_story_and_asks_for_nothing() {
         "cordon_node is forbidden for asr",
         "Permitted instead: scale within limits",
         "idle pool gpu-c missed",
-        "16 too few samples, 3 constant",
+        "19 series (16 with too little history, 3 without new samples), 8 rules without any series",
         "All 57 entries of the audit chain hold",
         "7 rows were refused on the way in",
         "bellwether approve plan-4f1d2a9c33b0e871",
@@ -93,7 +93,7 @@ fn nothing_found_is_told_apart_from_nothing_known() {
     data.audit = AuditStanding::Empty;
     let (_, text) = read(&data);
     for part in [
-        "No incident in 412 judged series. Of 19 series nothing is known.",
+        "No incident in 412 series. Of 19 of them nothing is known.",
         "no data is not health",
         "usd_per_gpu_hour",
         "nothing was planned, approved or done",

@@ -56,7 +56,9 @@ fn an_upstream_change_is_one_signal_until_it_is_undone() {
     assert!(opened.hint.starts_with("column amount of s3://raw:orders has drifted: PSI "), "{}", opened.hint);
     assert!(opened.hint.ends_with("2000 values against 20000 in the 10 profiles before"), "{}", opened.hint);
     assert!(closed.hint.contains("is back where it was after 4d"), "{}", closed.hint);
-    assert_eq!((found.series, found.samples, found.skipped.len()), (2, 38, 2), "each column's first profile has no past");
+    assert_eq!((found.series, found.samples, found.skipped.len()), (2, 38, 0), "each column's first profile has no past, the others do");
+    let first = batch(&DriftRule::default(), &daily("amount", &[0.0]), day(1));
+    assert_eq!(first.skipped_by_reason(), BTreeMap::from([("no_earlier_profile".to_owned(), 1)]));
 }
 
 #[test]

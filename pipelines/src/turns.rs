@@ -1,0 +1,101 @@
+//! Many windows, each series whole in one of them: every rule and every known signal has its turn in the window where its
+//! series is, and those without a series at the end.
+
+use std::collections::{BTreeSet, HashSet};
+
+use bellwether_detectors::detect::{Evaluation, Findings, detect};
+use bellwether_detectors::rule::Rule;
+use bellwether_model::id::{RuleName, SeriesId};
+use bellwether_model::series::Window;
+use bellwether_model::signal::{Signal, Subject};
+
+/// What is still to be judged after some windows.
+pub(crate) struct Turns<'a> {
+    rules: &'a [Rule],
+    /// Signals whose series was not met yet.
+    waiting: Vec<Signal>,
+    /// Metrics that were met.
+    met: BTreeSet<String>,
+}
+
+impl<'a> Turns<'a> {
+    /// Before the first window. `known` as [`detect`] wants it, for all windows together.
+    pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>) -> Self {
+        Self { rules, waiting: known, met: BTreeSet::new() }
+    }
+
+    /// Judges one window by the rules for its metrics, knowing the signals on its series.
+    pub(crate) fn judge(&mut self, window: &Window, at: &Evaluation) -> Findings {
+        let here: HashSet<SeriesId> = window.series.iter().map(|s| s.series_id).collect();
+        let is_here = |s: &Signal| matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
+        let (known, waiting): (Vec<Signal>, _) = std::mem::take(&mut self.waiting).into_iter().partition(is_here);
+        self.waiting = waiting;
+        let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
+        let rules: Vec<Rule> = self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
+        self.met.extend(metrics.into_iter().map(str::to_owned));
+        detect(&rules, &known, window, at)
+    }
+
+    /// After the last window: ends signals whose series is gone, and names the rules without any series.
+    pub(crate) fn end(self, at: &Evaluation) -> Findings {
+        let mut findings = detect(self.rules, &self.waiting, &Window::new(), at);
+        let silent = |name: &RuleName| self.rules.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
+        findings.skipped.retain(|skip| silent(&skip.rule));
+        findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bellwether_model::id::RoundId;
+    use bellwether_model::series::Series;
+    use bellwether_model::signal::SignalState;
+    use bellwether_model::time::{Span, Timestamp};
+    use bellwether_model::unit::Unit;
+
+    use super::*;
+
+    fn series(service: &str) -> Series {
+        Series::new("queue", [("service".to_owned(), service.to_owned())].into())
+    }
+
+    fn window(service: &str, values: impl Fn(i64) -> f64) -> Window {
+        let ts: Vec<i64> = (0..600).map(|minute| minute * 60_000_000).collect();
+        let values: Vec<f64> = (0..600).map(values).collect();
+        let mut window = Window::new();
+        window.push(series(service), &ts, &values);
+        window
+    }
+
+    fn judged(rules: &[Rule], known: Vec<Signal>, windows: &[Window], at: &Evaluation) -> Findings {
+        let mut turns = Turns::new(rules, known);
+        let mut all = Findings::default();
+        for window in windows {
+            all.extend(turns.judge(window, at));
+        }
+        all.extend(turns.end(at));
+        all
+    }
+
+    #[test]
+    fn an_open_signal_is_ended_only_where_its_series_is_gone() {
+        let calm = |i: i64| (i % 7) as f64;
+        let high = move |i: i64| if i >= 500 { 60.0 } else { calm(i) };
+        let rules = [Rule::new("queue", "queue", Unit::Number), Rule::new("other", "other", Unit::Number)];
+        let minute = |n: i64| Timestamp::from_secs(n * 60);
+        let at = |since: i64, now: i64| Evaluation { round_id: RoundId::new("rnd"), since: minute(since), now: minute(now) };
+        let windows = [window("a", calm), window("b", high)];
+        let opened = judged(&rules, vec![], &windows, &at(0, 520));
+        let [signal] = &opened.signals[..] else { panic!("{:#?}", opened.signals) };
+        assert_eq!((signal.state, opened.skipped_by_reason()), (SignalState::Opened, BTreeMap::from([("no_series".to_owned(), 1)])));
+
+        // Its row is older than the rule's gap by now, but its series goes on, in another window than the first.
+        assert!(rules[0].gap < Span::from_mins(75));
+        let later = judged(&rules, vec![signal.clone()], &windows, &at(520, 599));
+        assert_eq!((later.signals, later.series), (vec![], 2));
+        let gone = judged(&rules, vec![signal.clone()], &windows[..1], &at(520, 599));
+        assert_eq!(gone.signals.iter().map(|s| (s.state, &s.signal_id)).collect::<Vec<_>>(), [(SignalState::Closed, &signal.signal_id)]);
+    }
+}
