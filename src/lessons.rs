@@ -55,7 +55,7 @@ const LESSONS: [Lesson; 23] = [
         text: "Needs neither a ledger nor a configuration. All columns are judged together, so that many columns do not make many false alarms.",
         examples: [
             ("drift training.parquet today.parquet", "compare two files, column by column"),
-            ("drift before.csv after.csv --column amount --fail-on-drift", "stop a pipeline when a column drifted"),
+            ("drift before.csv after.csv --column amount --fail-on column", "stop a pipeline when a column drifted"),
         ],
     },
     Lesson {
