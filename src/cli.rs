@@ -82,7 +82,7 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Judge the metrics in the ledger and print what deviates, without recording it.
     Detect(DetectArgs),
-    /// Compare two files column by column: which columns drifted, by how much, and how sure that is.
+    /// Compare two states of a dataset column by column: which columns drifted, by how much, and how sure that is.
     Drift(Box<DriftArgs>),
     /// Say how good a detector is on labelled series: what it finds, what it invents, how soon.
     Backtest(BacktestArgs),

@@ -100,20 +100,8 @@ impl Cycle {
     /// The ledger cannot be read or written.
     pub async fn judge(&mut self, as_of: Timestamp, now: Timestamp, keep: bool) -> Result<Judged, Failure> {
         let snapshot = self.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
-        let standards = Standards {
-            governance: &self.governance,
-            embedder: &self.embedder,
-            top: self.config.judge.top,
-            incident_gap: self.config.judge.incident_gap,
-        };
-        let spec = RoundSpec {
-            rules: &self.rules,
-            drift: &self.config.judge.drift,
-            standards: &standards,
-            first_round: self.config.judge.first_round,
-            seed: self.config.judge.seed,
-            config_digest: self.config_digest,
-        };
+        let standards = standards(&self.config, &self.governance, &self.embedder);
+        let spec = round_spec(&self.config, &self.rules, &standards, self.config_digest);
         let judged = judge_round(&spec, &snapshot, as_of, now, &mut self.memory).await.map_err(|e| round_failure(&e))?;
         if keep {
             record(&self.lake, &judged).await.map_err(|e| round_failure(&e))?;
@@ -138,20 +126,8 @@ impl Cycle {
     /// # Errors
     /// There is no such round, or what it read is gone.
     pub async fn replay(&self, id: &RoundId, now: Timestamp) -> Result<(Round, Judged), Failure> {
-        let standards = Standards {
-            governance: &self.governance,
-            embedder: &self.embedder,
-            top: self.config.judge.top,
-            incident_gap: self.config.judge.incident_gap,
-        };
-        let spec = RoundSpec {
-            rules: &self.rules,
-            drift: &self.config.judge.drift,
-            standards: &standards,
-            first_round: self.config.judge.first_round,
-            seed: self.config.judge.seed,
-            config_digest: self.config_digest,
-        };
+        let standards = standards(&self.config, &self.governance, &self.embedder);
+        let spec = round_spec(&self.config, &self.rules, &standards, self.config_digest);
         replay(&spec, &self.lake, id, now).await.map_err(|e| round_failure(&e))
     }
 
@@ -212,6 +188,15 @@ impl Cycle {
         let incidents: Vec<Incident> = session.rows("SELECT * FROM incidents_current").await.map_err(|e| open::upstream(&e))?;
         Ok(incidents.into_iter().map(|i| (i.incident_id, i.summary)).collect())
     }
+}
+
+fn standards<'a>(config: &Config, governance: &'a Governance, embedder: &'a Embedder) -> Standards<'a> {
+    Standards { governance, embedder, top: config.judge.top, incident_gap: config.judge.incident_gap }
+}
+
+fn round_spec<'a>(config: &'a Config, rules: &'a [Rule], standards: &'a Standards<'a>, config_digest: Digest) -> RoundSpec<'a> {
+    let judge = &config.judge;
+    RoundSpec { rules, drift: &judge.drift, standards, first_round: judge.first_round, seed: judge.seed, config_digest }
 }
 
 /// A round's error in words.

@@ -1,21 +1,12 @@
 //! The sentence model and ONNX Runtime that `scripts/setup` installs.
 
+mod minilm;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use bellwether_embeddings::{Embedder, Index, OnnxEmbedder};
-
-/// The folder with `model.onnx`, `tokenizer.json` and `libonnxruntime.so`.
-fn installed() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let folder = cache.expect("HOME is set").join("bellwether/minilm");
-    assert!(folder.join("model.onnx").is_file(), "{} is missing: scripts/setup installs it", folder.display());
-    folder
-}
-
-fn runtime() -> PathBuf {
-    installed().join("libonnxruntime.so")
-}
+use minilm::{installed, runtime};
 
 fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

@@ -1,21 +1,12 @@
 //! What is said when a model or ONNX Runtime is missing or wrong. A library once loaded stays, so this has a process of its own.
 
+mod minilm;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use bellwether_embeddings::{EmbedError, OnnxEmbedder};
-
-/// The folder that `scripts/setup` makes.
-fn installed() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let folder = cache.expect("HOME is set").join("bellwether/minilm");
-    assert!(folder.join("model.onnx").is_file(), "{} is missing: scripts/setup installs it", folder.display());
-    folder
-}
-
-fn runtime() -> PathBuf {
-    installed().join("libonnxruntime.so")
-}
+use minilm::runtime;
 
 fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
