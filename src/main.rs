@@ -26,6 +26,7 @@ mod program;
 mod query;
 mod report;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -72,7 +73,7 @@ fn log(cli: &Cli) {
         _ => "info,bellwether=debug,bellwether_pipelines=debug,bellwether_executor=debug,bellwether_lake=debug",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     match cli.global.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),

@@ -131,6 +131,19 @@ fn the_tables_are_listed_with_what_a_row_is() {
 }
 
 #[test]
+fn mistakes_of_a_query_are_not_called_bugs() {
+    let desk = Desk::with("version: 1\n");
+    for query in ["SELECT 1/0", "SELECT CAST('x' AS INT)", "SELECT * FROM samples WHERE ts >= 'yesterday'"] {
+        let ran = desk.run_args(&["sql", query]).expect(1);
+        assert!(ran.err.starts_with("error: the query is wrong: ") && !ran.err.contains("bug"), "{query}: {}", ran.err);
+    }
+    desk.run_args(&["sql", "INSERT INTO labels VALUES (1)"]).expect(1).says(&["read-only"]);
+    let ran = desk.run_args(&["sql", "--limit", "2", "--output", "json", "SELECT * FROM (VALUES (1), (2), (3))"]).expect(0);
+    ran.says(&["the first 2 rows"]);
+    assert_eq!(ran.json().as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn what_is_wrong_with_a_query_is_said_once() {
     let desk = Desk::with("version: 1\n");
     let ran = desk.run_args(&["sql", "SELEC 1"]).expect(1);

@@ -1,5 +1,6 @@
 //! What can go wrong with a query.
 
+use arrow::error::ArrowError;
 use bellwether_lake::LakeError;
 use bellwether_lake::rows::RowError;
 use bellwether_model::time::Span;
@@ -43,6 +44,9 @@ pub enum SqlError {
     Bug(String, #[source] Box<DataFusionError>),
 }
 
+/// What a statement that writes begins with.
+const WRITES: [&str; 10] = ["INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER", "TRUNCATE", "COPY", "SET"];
+
 /// What is wrong with a query, said once and without the names of our library's layers.
 fn words(error: &DataFusionError) -> String {
     let root = error.find_root();
@@ -50,7 +54,11 @@ fn words(error: &DataFusionError) -> String {
         return parser.to_string().trim_start_matches("sql parser error: ").to_owned();
     }
     let text = root.strip_backtrace();
-    ["Error during planning: ", "Schema error: ", "Execution error: "].iter().find_map(|p| text.strip_prefix(p)).unwrap_or(&text).to_owned()
+    ["Error during planning: ", "Schema error: ", "Execution error: ", "Arrow error: "]
+        .iter()
+        .find_map(|p| text.strip_prefix(p))
+        .unwrap_or(&text)
+        .to_owned()
 }
 
 impl SqlError {
@@ -59,13 +67,33 @@ impl SqlError {
         matches!(self, Self::Query(_) | Self::ReadOnly { .. } | Self::TooManyRows { .. } | Self::Timeout(_) | Self::Memory(_))
     }
 
-    pub(crate) fn planning(error: DataFusionError) -> Self {
-        Self::Query(error.into())
+    /// What planning this query failed with. One that would write is refused as such, whatever else is wrong with it.
+    pub(crate) fn planning(sql: &str, error: DataFusionError) -> Self {
+        let verb = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
+        if WRITES.contains(&verb.as_str()) {
+            Self::ReadOnly { what: format!("{verb} is not permitted") }
+        } else {
+            Self::Query(error.into())
+        }
     }
 
     pub(crate) fn running(error: DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory(error.into()),
+            // A division by zero, a text that is no number or time: found when constants are computed, or when rows are.
+            DataFusionError::ArrowError(e, _)
+                if matches!(
+                    **e,
+                    ArrowError::DivideByZero
+                        | ArrowError::CastError(_)
+                        | ArrowError::ParseError(_)
+                        | ArrowError::ComputeError(_)
+                        | ArrowError::ArithmeticOverflow(_)
+                        | ArrowError::InvalidArgumentError(_)
+                ) =>
+            {
+                Self::Query(error.into())
+            }
             DataFusionError::SQL(..)
             | DataFusionError::Plan(_)
             | DataFusionError::SchemaError(..)

@@ -158,7 +158,7 @@ impl Session {
         let words: Vec<String> = sql.trim().trim_end_matches(';').split_whitespace().map(str::to_lowercase).collect();
         let tables = (words == ["show", "tables"]).then(|| views::list(&views::all(None, &[])));
         let sql = tables.as_deref().unwrap_or(sql);
-        let plan = self.context.state().create_logical_plan(sql).await.map_err(SqlError::planning)?;
+        let plan = self.context.state().create_logical_plan(sql).await.map_err(|e| SqlError::planning(sql, e))?;
         let only_reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         match only_reading.verify_plan(&plan) {
             Ok(()) => Ok(plan),

@@ -27,11 +27,14 @@ pub async fn run(config: &Config, args: SqlArgs, output: Output) -> Result<(), F
     let lake = open::lake(config).await?;
     let session = session(&lake, args.as_of).await?;
     let limits = Limits { rows: args.limit, ..Limits::default() };
-    let (schema, batches) = session.query(&query, limits).await.map_err(|e| sql_failure(&e))?;
+    let first = session.first_rows(&query, limits).await.map_err(|e| sql_failure(&e))?;
     let mut rows = Vec::new();
-    for batch in &batches {
+    for batch in &first.batches {
         rows.extend(objects(batch).map_err(|e| Failure::of(Kind::Internal, &e))?);
     }
-    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    if first.has_more {
+        eprintln!("these are the first {} rows: --limit shows more", args.limit);
+    }
+    let names: Vec<&str> = first.schema.fields().iter().map(|f| f.name().as_str()).collect();
     output::print_rows(output, &rows, &names)
 }
