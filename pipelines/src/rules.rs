@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether_detectors::judging::Judging;
 use bellwether_detectors::rule::Rule;
+use bellwether_governance::yaml::{self, LoadError};
 use bellwether_model::id::RuleName;
 use bellwether_model::series::Labels;
 use bellwether_model::signal::Method;
@@ -190,9 +191,11 @@ pub fn parse(text: &str, file: &str) -> Result<Vec<MetricRule>, RulesError> {
 
 fn parse_file(text: &str, file: &str) -> Result<(Option<packs::Head>, Vec<MetricRule>), RulesError> {
     let wrong = |at: Location, message: String| RulesError::Wrong { file: file.to_owned(), line: at.line(), column: at.column(), message };
-    let content: File = serde_saphyr::from_str(text).map_err(|e| {
-        let e = e.without_snippet();
-        wrong(e.location().unwrap_or(Location::UNKNOWN), e.to_string())
+    let content: File = yaml::parse(file, text).map_err(|LoadError { place, message, hint }| RulesError::Wrong {
+        file: place.file,
+        line: place.line,
+        column: place.column,
+        message: hint.map(|hint| format!("{message}; {hint}")).unwrap_or(message),
     })?;
     let mut rules = Vec::new();
     for entry in content.rules {
@@ -308,9 +311,9 @@ mod tests {
             ("rules:\n  - name: a\n    expr: sum(rate(x[5m])\n", 3, "this is not PromQL"),
             ("rules:\n  - name: a\n    expr: x[5m]\n", 3, "put it into rate()"),
             ("rules:\n  - name: 9a\n    expr: x\n", 2, "is no metric name"),
-            ("rules:\n  - name: a\n    expr: x\n    stepp: 60s\n", 4, "stepp"),
+            ("rules:\n  - name: a\n    expr: x\n    stepp: 60s\n", 4, "unknown key \"stepp\"; did you mean step?"),
             ("rules:\n  - name: a\n    expr: x\n    step: 5 parsecs\n", 4, "5 parsecs"),
-            ("rules:\n  - name: a\n    expr: x\n    detect:\n      - {method: magic}\n", 5, "magic"),
+            ("rules:\n  - name: a\n    expr: x\n    detect:\n      - {method: zcore}\n", 5, "did you mean zscore?"),
             (
                 "rules:\n  - name: a\n    expr: x\n    detect:\n      - {method: zscore}\n      - {method: zscore}\n",
                 6,
