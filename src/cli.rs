@@ -257,7 +257,7 @@ pub struct DriftArgs {
     #[arg(long, default_value = "50%")]
     pub share: Ratio,
     /// Write the comparison as a page with all distributions drawn.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "bellwether-drift.html")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "bellwether-drift.html")]
     pub html: Option<PathBuf>,
     /// Exit with code 3 when any of these is found.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]

@@ -48,7 +48,7 @@ fn two_files_are_compared_in_words_in_json_and_as_a_page() {
     let text = desk.run("drift then.csv now.csv").expect(0).out;
     assert!(text.contains("moved up by 0.3") && text.contains("of 5 columns drifted: "), "{text}");
 
-    desk.run("drift then.csv now.csv --fail-on column").expect(3).says(&["of 6 columns drifted"]);
+    desk.run("drift then.csv now.csv --fail-on column").expect(3).says(&["of 5 columns drifted"]);
     desk.run("drift then.csv now.csv --fail-on dataset --share 90%").expect(0);
     desk.run("drift then.csv now.csv --fail-on dataset --share 10%").expect(3).says(&["the whole has drifted"]);
     desk.run("drift then.csv then.csv --fail-on column,dataset").expect(0);
@@ -123,4 +123,41 @@ fn a_table_is_compared_with_its_past() {
         .expect(1)
         .says(&["no table rnus", "runs"]);
     desk.run("drift --table runs --before 2026-06-21..2026-06-01 --after 2026-06-21..2026-07-01").expect(2).says(&["is not before"]);
+}
+
+#[test]
+fn what_cannot_be_judged_does_not_pass() {
+    let desk = desk();
+    let run = |more: &str, code: i32, words: &[&str]| {
+        desk.run(&format!("drift then.csv now.csv {more}")).expect(code).says(words);
+    };
+    run("--fail-on performance", 1, &["needs --probability"]);
+    run("--fail-on fairness --group group", 1, &["needs --group COLUMN"]);
+    run("--probability probabilty", 1, &["no column \"probabilty\"", "did you mean probability"]);
+    run("--probability probability --label labl", 1, &["no column \"labl\""]);
+    run("--probability amount", 1, &["a probability is 0 to 1"]);
+    run("--probability probability --label label --positive maybe", 1, &["no label and no decision is \"maybe\"", "known: 0, 1"]);
+    run("--share 2", 1, &["a share is 0 to 1"]);
+    run("--prediction label --group paid --positive 1 --column order --fail-on column", 3, &["no column could be judged"]);
+    desk.write("few.csv", &orders(9, 0, 41, 100));
+    desk.run("drift then.csv few.csv --prediction label --group group --fail-on fairness")
+        .expect(3)
+        .says(&["fairness could not be judged"]);
+    desk.run("drift then.csv now.csv --html other.html").expect(0);
+    assert!(desk.read("other.html").contains("<svg"));
+}
+
+#[test]
+fn a_column_that_drifted_by_its_nulls_says_so_first() {
+    let desk = Desk::new();
+    let rows = |gaps: u32| {
+        let cell = |n: u32| if n % 10 < gaps { String::new() } else { (n * 7_919 % 911).to_string() };
+        format!("amount,other\n{}", (0..2_000).map(|n| format!("{},{}\n", cell(n), n % 7)).collect::<String>())
+    };
+    desk.write("then.csv", &rows(0));
+    desk.write("now.csv", &rows(3));
+    let told = desk.run("drift then.csv now.csv --output json").expect(0).json();
+    let amount = column(&told, "amount");
+    assert!(amount["change"].as_str().is_some_and(|c| c.starts_with("the share of nulls rose from 0 % to 30 %")), "{amount:#}");
+    assert_eq!((amount["measure"].as_str(), amount["verdict"].as_str()), (Some("z"), Some("fail")));
 }

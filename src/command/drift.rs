@@ -1,5 +1,6 @@
 //! `bellwether drift`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bellwether_detectors::drift::DriftRule;
@@ -25,6 +26,8 @@ use crate::{open, output};
 const EXACT: u64 = 128 << 20;
 /// A byte of Parquet holds about so many of text.
 const PACKED: u64 = 4;
+/// Values that are named where one was wrong.
+const NAMED: usize = 8;
 /// The seeds of the sketches of both sides.
 const SEEDS: [u64; 2] = [0x0D21_F700, 0x0D21_F7FF];
 
@@ -42,14 +45,16 @@ pub async fn run(rule: DriftRule, args: DriftArgs, output: Output) -> Result<(),
     let Some(current) = current else { return Ok(()) };
     let like = (!exact).then(|| before.table.clone());
     let now = read(current, like, exact, SEEDS[1]).await?;
-    let mut account = judged(before, now, &question)?;
     let told = &args.predictions;
+    named(&before.table, &now.table, told)?;
+    let mut account = judged(before, now, &question)?;
     if told.probability.is_some() || told.prediction.is_some() || told.group.is_some() {
         if !(0.0..=1.0).contains(&told.threshold) {
             return Err(Failure::user(format!("the threshold is {}, but a probability is 0 to 1", told.threshold)));
         }
         let now = logged(current, told).await?;
         let before = if is_profile(reference) { Logged::default() } else { logged(reference, told).await? };
+        occurs(told, reference, current).await?;
         account.predictions = Some(judge(&before, &now, told.threshold));
     }
     tell(&account, &args, output)
@@ -98,7 +103,64 @@ struct Known {
     table: Table,
 }
 
+/// Refuses names of columns that a side must have and has not: only labels may come later.
+fn named(before: &Table, now: &Table, told: &PredictionArgs) -> Result<(), Failure> {
+    for (option, name, may_come_later) in [
+        ("--probability", &told.probability, false),
+        ("--prediction", &told.prediction, false),
+        ("--group", &told.group, false),
+        ("--label", &told.label, true),
+    ] {
+        let Some(name) = name else { continue };
+        let known = now.columns.iter().chain(before.columns.iter().filter(|_| may_come_later));
+        let names: BTreeSet<&str> = known.map(|(n, _)| n.as_str()).collect();
+        if !names.contains(name.trim()) {
+            let hint = suggestion(name, names.iter().copied());
+            return Err(Failure::user(format!("{option}: the current data has no column {name:?}")).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a value of `--positive` that no label and no decision has.
+async fn occurs(told: &PredictionArgs, reference: &Path, current: &Path) -> Result<(), Failure> {
+    let Some(positive) = &told.positive else { return Ok(()) };
+    let names: Vec<&String> = told.label.iter().chain(&told.prediction).collect();
+    let mut values = BTreeSet::new();
+    for path in [reference, current].into_iter().filter(|p| !is_profile(p)) {
+        for name in &names {
+            values.extend(cells_of(path, name).await?.into_iter().flatten());
+        }
+    }
+    if names.is_empty() || values.contains(positive) {
+        return Ok(());
+    }
+    let known: Vec<&str> = values.iter().take(NAMED).map(String::as_str).collect();
+    Err(Failure::user(format!("--positive: no label and no decision is {positive:?}")).hint(suggestion(positive, known)))
+}
+
+/// The cells of a column; none where the file does not have it.
+async fn cells_of(path: &Path, name: &str) -> Result<Vec<Option<String>>, Failure> {
+    let (path, name): (PathBuf, String) = (path.to_owned(), name.to_owned());
+    match blocking(move || cells::read(&path, &[&name])).await? {
+        Ok(mut columns) => Ok(columns.pop().unwrap_or_default()),
+        Err(FileError::NoColumn { .. }) => Ok(Vec::new()),
+        Err(error) => Err(Failure::of(Kind::User, &error)),
+    }
+}
+
 fn question(rule: DriftRule, args: &DriftArgs) -> Result<Question, Failure> {
+    let told = &args.predictions;
+    if args.fail_on.contains(&DriftFailOn::Performance) && told.probability.is_none() {
+        return Err(Failure::user("--fail-on performance needs --probability COLUMN"));
+    }
+    if args.fail_on.contains(&DriftFailOn::Fairness) && (told.group.is_none() || (told.prediction.is_none() && told.probability.is_none()))
+    {
+        return Err(Failure::user("--fail-on fairness needs --group COLUMN, and --prediction or --probability COLUMN"));
+    }
+    if !(0.0..=1.0).contains(&args.share.0) {
+        return Err(Failure::user(format!("--share is {}, but a share is 0 to 1, or 0% to 100%", args.share.0)));
+    }
     rule.validate().map_err(|e| Failure::config(format!("judge.drift: {e}")))?;
     Ok(Question {
         columns: args.columns.clone(),
@@ -110,7 +172,8 @@ fn question(rule: DriftRule, args: &DriftArgs) -> Result<Question, Failure> {
 }
 
 fn judged(before: Known, now: Known, question: &Question) -> Result<Account, Failure> {
-    let all = before.table.columns.iter().chain(&now.table.columns).map(|(n, _)| n.as_str());
+    let names: BTreeSet<&str> = before.table.columns.iter().chain(&now.table.columns).map(|(n, _)| n.as_str()).collect();
+    let all = names.iter().copied();
     let asked = question
         .columns
         .iter()
@@ -170,18 +233,18 @@ fn keep(path: &Path, known: &Known, model: Option<String>) -> Result<(), Failure
 /// The logged predictions of a file; columns that it does not have are empty.
 async fn logged(path: &Path, told: &PredictionArgs) -> Result<Logged, Failure> {
     let column = async |name: &Option<String>| -> Result<Vec<Option<String>>, Failure> {
-        let Some(name) = name.clone() else { return Ok(Vec::new()) };
-        let path: PathBuf = path.to_owned();
-        match blocking(move || cells::read(&path, &[&name])).await? {
-            Ok(mut columns) => Ok(columns.pop().unwrap_or_default()),
-            Err(FileError::NoColumn { .. }) => Ok(Vec::new()),
-            Err(error) => Err(Failure::of(Kind::User, &error)),
-        }
+        let Some(name) = name else { return Ok(Vec::new()) };
+        cells_of(path, name).await
     };
     let is_positive = |cell: &Option<String>| cell.as_ref().map(|c| told.positive.as_ref() == Some(c) || is_yes(c));
     let probability = |cell: &Option<String>| cell.as_ref().and_then(|c| c.trim().parse().ok()).unwrap_or(f64::NAN);
+    let probabilities: Vec<f64> = column(&told.probability).await?.iter().map(probability).collect();
+    if let Some(wrong) = probabilities.iter().find(|p| **p < 0.0 || **p > 1.0) {
+        let name = told.probability.as_deref().unwrap_or_default();
+        return Err(Failure::user(format!("{}: {name} holds {wrong}, but a probability is 0 to 1", path.display())));
+    }
     Ok(Logged {
-        probabilities: column(&told.probability).await?.iter().map(probability).collect(),
+        probabilities,
         decisions: column(&told.prediction).await?.iter().map(is_positive).collect(),
         labels: column(&told.label).await?.iter().map(is_positive).collect(),
         groups: column(&told.group).await?,
@@ -200,12 +263,23 @@ fn tell(account: &Account, args: &DriftArgs, output: Output) -> Result<(), Failu
         eprintln!("{} written ({} KiB)", path.display(), html.len().div_ceil(1_024));
     }
     output::print(output, account, || text::render(account))?;
+    let judged = account.columns.iter().filter(|r| matches!(r.verdict, Verdict::Pass | Verdict::Fail)).count();
     let found = |what: &DriftFailOn| match what {
-        DriftFailOn::Column if account.drifted > 0 => Some(format!("{} of {} columns drifted", account.drifted, account.columns.len())),
-        DriftFailOn::Dataset if account.verdict == Verdict::Fail => Some("the whole has drifted".to_owned()),
-        DriftFailOn::Performance if performs_worse(account) => Some("the classifier does worse than on the reference".to_owned()),
-        DriftFailOn::Fairness if is_unfair(account) => Some("groups are not treated alike".to_owned()),
-        _ => None,
+        DriftFailOn::Column if account.drifted > 0 => Some(format!("{} of {judged} columns drifted", account.drifted)),
+        DriftFailOn::Column => (judged == 0).then(|| "no column could be judged".to_owned()),
+        DriftFailOn::Dataset => match account.verdict {
+            Verdict::Pass => None,
+            Verdict::Fail => Some("the whole has drifted".to_owned()),
+            Verdict::NoData | Verdict::Inconclusive => Some("of the whole nothing can be said".to_owned()),
+        },
+        DriftFailOn::Performance => {
+            let standing = account.predictions.as_ref().and_then(|p| p.performance.as_ref());
+            unless_pass(standing.map_or(Verdict::NoData, |s| s.verdict), "the classifier does worse than on the reference", "performance")
+        }
+        DriftFailOn::Fairness => {
+            let fairness = account.predictions.as_ref().and_then(|p| p.fairness.as_ref());
+            unless_pass(fairness.map_or(Verdict::NoData, fairness_verdict), "groups are not treated alike", "fairness")
+        }
     };
     match args.fail_on.iter().find_map(found) {
         Some(words) => Err(Failure::new(Kind::Findings, words)),
@@ -213,10 +287,12 @@ fn tell(account: &Account, args: &DriftArgs, output: Output) -> Result<(), Failu
     }
 }
 
-fn performs_worse(account: &Account) -> bool {
-    account.predictions.as_ref().and_then(|p| p.performance.as_ref()).is_some_and(|s| s.verdict == Verdict::Fail)
-}
-
-fn is_unfair(account: &Account) -> bool {
-    account.predictions.as_ref().and_then(|p| p.fairness.as_ref()).is_some_and(|f| fairness_verdict(f) == Verdict::Fail)
+/// What is to be said of a verdict that is not `pass`: that nothing could be judged is no reason to pass.
+fn unless_pass(verdict: Verdict, wrong: &str, what: &str) -> Option<String> {
+    match verdict {
+        Verdict::Pass => None,
+        Verdict::Fail => Some(wrong.to_owned()),
+        Verdict::NoData => Some(format!("{what} could not be judged: no data to compare")),
+        Verdict::Inconclusive => Some(format!("{what} could not be judged for certain: inconclusive")),
+    }
 }

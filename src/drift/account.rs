@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bellwether_detectors::drift::column::Note;
 use bellwether_detectors::drift::dataset::{DatasetRule, decide};
-use bellwether_detectors::drift::examine::{Examination, Settings, examine};
+use bellwether_detectors::drift::examine::{Examination, Settings, Test, examine};
 use bellwether_detectors::drift::measure::Measure;
 use bellwether_detectors::drift::shape::{self, Shape, Steps};
 use bellwether_detectors::drift::sketch;
@@ -140,6 +140,7 @@ pub(crate) fn compare(reference: (Side, &Table), current: (Side, &Table), questi
             row.p = found.tests().next().map(|_| decided.adjusted_p);
             // What chance explains is not told as a change.
             row.change = row.change.filter(|_| decided.significant);
+            lead_with_nulls(&mut row, &found);
         }
         columns.push(row);
     }
@@ -156,6 +157,23 @@ pub(crate) fn compare(reference: (Side, &Table), current: (Side, &Table), questi
         columns,
         predictions: None,
     }
+}
+
+/// Where the share of nulls is what changed, and the values did not by their line, the row tells of nulls first.
+fn lead_with_nulls(row: &mut Row, found: &Examination) {
+    let Some(nulls) = found.nulls.filter(|t| row.verdict == Verdict::Fail && t.matters()) else { return };
+    if found.values.iter().any(Test::matters) {
+        return;
+    }
+    (row.measure, row.effect, row.error, row.line) = (Some(nulls.measure), Some(nulls.effect), Some(0.0), Some(nulls.line));
+    let of_nulls = found.notes.iter().find_map(|n| match n {
+        Note::NullShare { before, now } => Some(words::of_nulls(*before, *now)),
+        _ => None,
+    });
+    row.change = match (of_nulls, row.change.take()) {
+        (Some(first), Some(then)) => Some(format!("{first}; {then}")),
+        (first, then) => first.or(then),
+    };
 }
 
 fn look(name: &str, before: Option<&Content>, now: Option<&Content>, question: &Question) -> Examined {

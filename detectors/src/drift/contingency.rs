@@ -56,6 +56,32 @@ pub fn without_rare(reference: &[u64], current: &[u64]) -> (Vec<u64>, Vec<u64>) 
     all.unzip()
 }
 
+/// The p-value of Pearson's χ² of all cells, however rare they are. Which names the rare cells have counts too, so that categories that
+/// were all replaced do not pass for the same. Under no drift the statistic has the mean and the variance of a table with these margins
+/// (Haldane, 1940; Dawson, 1954), and about a gamma distribution. 1 where nothing can differ, as when no category occurs twice.
+pub fn sparse_p(reference: &[u64], current: &[u64]) -> Option<f64> {
+    let statistic = chi_square(reference, current)?;
+    let (n, m) = (reference.iter().sum::<u64>() as f64, current.iter().sum::<u64>() as f64);
+    let all = n + m;
+    let cells: Vec<f64> = reference.iter().zip(current).map(|(a, b)| (a + b) as f64).filter(|c| *c > 0.0).collect();
+    let many = cells.len() as f64;
+    if many < 2.0 || all < 4.0 {
+        return Some(1.0);
+    }
+    let spread = |count: f64, inverse: f64| ((count - 1.0) * (all - count) / (all - 1.0), (all * inverse - count * count) / (all - 2.0));
+    let (of_sides, uneven_sides) = spread(2.0, 1.0 / n + 1.0 / m);
+    let (of_cells, uneven_cells) = spread(many, cells.iter().map(|c| 1.0 / c).sum());
+    let mean = all * (many - 1.0) / (all - 1.0);
+    let variance = 2.0 * all / (all - 3.0) * (of_sides - uneven_sides) * (of_cells - uneven_cells)
+        + all * all / (all - 1.0) * uneven_sides * uneven_cells;
+    if variance <= mean * 1e-9 {
+        return Some(1.0);
+    }
+    // A gamma distribution of this mean and variance is χ² of another number of degrees, stretched.
+    let p = chi2_sf(2.0 * statistic.value * mean / variance, 2.0 * mean * mean / variance);
+    Some(if p.is_finite() { p.clamp(0.0, 1.0) } else { 1.0 })
+}
+
 /// Z of one share before and now, with the variance of both together; p is two-sided. `None` when a side has no row. Where no row
 /// or every row has it, nothing differs.
 pub fn z((of_reference, n): (u64, u64), (of_current, m): (u64, u64)) -> Option<Statistic> {

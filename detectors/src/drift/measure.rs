@@ -183,12 +183,17 @@ pub fn categories(measure: Measure, a: &[u64], b: &[u64]) -> Option<Statistic> {
     let (common_a, common_b) = contingency::without_rare(a, b);
     let chi_square = contingency::chi_square(&common_a, &common_b)?;
     let (p, q) = (psi::shares(a), psi::shares(b));
+    // What is put together may hide that every rare category was replaced, so the cells are looked at one by one as well: two tests.
+    let is_pooled = common_a.len() < a.iter().zip(b).filter(|(x, y)| **x + **y > 0).count();
+    let apart = if is_pooled { contingency::sparse_p(a, b) } else { None };
+    let with_rare = |p_value: f64| apart.map_or(p_value, |apart| (2.0 * p_value.min(apart)).min(1.0));
     let relative = |statistic: Statistic| {
         let all = if measure == Measure::G { contingency::g(a, b) } else { contingency::chi_square(a, b) };
         let value = (all?.value * (1.0 / n as f64 + 1.0 / m as f64)).sqrt();
-        Some(Statistic { value, p_value: statistic.p_value })
+        Some(Statistic { value, p_value: with_rare(statistic.p_value) })
     };
-    let of_shares = |distance: fn(&[f64], &[f64]) -> f64| Some(Statistic { value: distance(&p, &q), p_value: chi_square.p_value });
+    let of_shares =
+        |distance: fn(&[f64], &[f64]) -> f64| Some(Statistic { value: distance(&p, &q), p_value: with_rare(chi_square.p_value) });
     match measure {
         Measure::ChiSquare => relative(chi_square),
         Measure::G => relative(contingency::g(&common_a, &common_b)?),

@@ -95,6 +95,11 @@ fn shares<'a>(all: impl Iterator<Item = (&'a str, f64, f64)>) -> Option<String> 
     Some(words)
 }
 
+/// How the share of nulls changed.
+pub fn of_nulls(before: f64, now: f64) -> String {
+    format!("the share of nulls {}", went(before, now))
+}
+
 /// "fell from 41 % to 12 %".
 fn went(was: f64, is: f64) -> String {
     let way = if is > was { "rose" } else { "fell" };
