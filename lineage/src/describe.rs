@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether_model::id::SignalId;
 use bellwether_model::incident::Incident;
 use bellwether_model::inventory::{Change, Entity, Inventory};
-use bellwether_model::signal::{Direction, Signal, Subject};
+use bellwether_model::signal::{Direction, Method, Signal, Subject};
 use bellwether_model::time::{Span, Timestamp};
 
 use crate::relation::Trace;
@@ -188,12 +188,16 @@ fn direction(signal: &Signal) -> &'static str {
     }
 }
 
-/// `p95 latency 3.4 × expected`, `queue depth 40, expected 0`, `column amount drifted`.
+/// `p95 latency 3.4 × expected`, `queue depth 40, expected 0`, `gpu xid errors 8, above its bound of 2`, `column amount drifted`.
 fn deviation(signal: &Signal) -> String {
     let metric = match &signal.subject {
         Subject::Column { column, .. } => return format!("column {column} drifted"),
         Subject::Series { metric, .. } => spoken(metric),
     };
+    if signal.method == Method::Bound {
+        let (side, bound) = if signal.direction == Direction::Down { ("below", signal.lower) } else { ("above", signal.upper) };
+        return format!("{metric} {}, {side} its bound of {}", signal.unit.show(signal.value), signal.unit.show(bound));
+    }
     let ratio = signal.value / signal.expected;
     let told = ratio.is_finite() && signal.expected > 0.0 && (1.2..1000.0).contains(&ratio);
     if told {

@@ -1,9 +1,10 @@
 //! `bellwether incidents`, and `incidents show`
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use bellwether_model::incident::Incident;
-use bellwether_model::label::Label;
+use bellwether_model::label::{Label, LabelKind};
 use bellwether_model::recommendation::{Candidate, Recommendation};
 use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_sql::{Session, literal};
@@ -41,7 +42,7 @@ pub async fn run(config: &Config, args: IncidentsArgs, output: Output) -> Result
 
 async fn list(session: &Session, args: &ListArgs, output: Output) -> Result<(), Failure> {
     let present = present(session);
-    let sql = format!("SELECT * FROM incidents_current{} ORDER BY opened_at DESC, incident_id LIMIT {}", filter(args, present), args.limit);
+    let sql = format!("SELECT * FROM incidents_current{} ORDER BY opened_at DESC, incident_id LIMIT {}", told(args, present), args.limit);
     let incidents: Vec<Incident> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
     let labels: Vec<Label> = session.rows("SELECT * FROM labels_current").await.map_err(|e| sql_failure(&e))?;
     let mut rows = Vec::new();
@@ -69,6 +70,25 @@ async fn list(session: &Session, args: &ListArgs, output: Output) -> Result<(), 
         }
         listing.text("incident", present)
     })
+}
+
+/// What the arguments ask for, as SQL. What a person called none is listed with its label, but not among what is open.
+fn told(args: &ListArgs, present: Timestamp) -> String {
+    let asked = filter(args, present);
+    if args.open {
+        format!("{asked} AND incident_id NOT IN (SELECT subject_id FROM labels_current WHERE label = 'not-an-incident')")
+    } else {
+        asked
+    }
+}
+
+/// The incidents that a person called none.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub async fn called_none(session: &Session) -> Result<BTreeSet<String>, Failure> {
+    let labels: Vec<Label> = session.rows("SELECT * FROM labels_current").await.map_err(|e| sql_failure(&e))?;
+    Ok(labels.into_iter().filter(|l| l.label == LabelKind::NotAnIncident).map(|l| l.subject_id).collect())
 }
 
 /// The full id of an incident that was given by its beginning.

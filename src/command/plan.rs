@@ -1,13 +1,13 @@
 //! `bellwether plan`
 
 use bellwether_executor::journal::record::Record;
-use bellwether_governance::plan::{At, Proposal};
+use bellwether_governance::plan::{At, Proposal, Unplannable};
 use bellwether_lake::{Lake, tables};
 use bellwether_model::decision::{Decision, Tier};
 use bellwether_model::execution::{Execution, ExecutionState};
 use bellwether_model::id::{PlaybookId, RecommendationId};
 use bellwether_model::plan::Plan;
-use bellwether_model::recommendation::Candidate;
+use bellwether_model::recommendation::{Candidate, Recommendation};
 use bellwether_pipelines::history::histories;
 use bellwether_sql::{Session, literal};
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub async fn run(config: &Config, args: PlanArgs, output: Output) -> Result<(), 
     let session = session(&lake, None).await?;
     let found = match (&args.id, &args.playbook) {
         (None, _) => under_way(config, open_cards(&session).await?.into_iter().filter_map(newest).collect()).await?,
-        (Some(id), None) => vec![of_id(&session, id).await?],
+        (Some(id), None) => vec![of_id(config, &session, id).await?],
         (Some(id), Some(playbook)) => vec![bind(config, &lake, &session, id, playbook).await?],
     };
     let mut shown = Vec::new();
@@ -76,7 +76,7 @@ async fn record_of(config: &Config, plan: &Plan) -> Result<Option<Record>, Failu
 }
 
 /// The plan of this id, or the newest of the incident of this id.
-async fn of_id(session: &Session, wanted: &str) -> Result<(Plan, Option<Decision>), Failure> {
+async fn of_id(config: &Config, session: &Session, wanted: &str) -> Result<(Plan, Option<Decision>), Failure> {
     #[derive(Deserialize)]
     struct Id {
         id: String,
@@ -106,12 +106,40 @@ async fn of_id(session: &Session, wanted: &str) -> Result<(Plan, Option<Decision
         Some(r) if r.candidates.is_empty() => {
             format!("nothing is recommended for it: {}", r.abstained.as_deref().unwrap_or("no playbook fits"))
         }
-        Some(r) => format!("{} is recommended for it, and cannot be planned or is advice for a person", r.candidates[0].playbook_id),
+        Some(r) => format!("{} is recommended for it, {}", r.candidates[0].playbook_id, unplanned(config, session, &card, r).await?),
         None => "nothing is recommended for it yet".to_owned(),
     };
     newest(card).ok_or_else(|| {
         Failure::user(format!("incident {id} has no plan: {why}")).hint("bind a playbook of your choice to it with --playbook ID")
     })
+}
+
+/// Why the playbook that is recommended first has no plan.
+async fn unplanned(config: &Config, session: &Session, card: &IncidentCard, recommendation: &Recommendation) -> Result<String, Failure> {
+    let governance = open::governance(config)?;
+    let evidence = session.evidence().await.map_err(|e| sql_failure(&e))?;
+    let (recommendation_id, candidate) = (&recommendation.recommendation_id, &recommendation.candidates[0]);
+    let proposal = Proposal { recommendation_id, candidate, incident: &card.incident };
+    let at = At { round_id: &card.incident.round_id, now: clock::now() };
+    Ok(because(bellwether_governance::plan::plan(&governance, &proposal, &evidence.inventory, at).err().as_ref()))
+}
+
+/// The same in words: advice is not a failure to plan.
+fn because(reason: Option<&Unplannable>) -> String {
+    match reason {
+        Some(Unplannable::Advice(text)) => format!("and is advice for a person: {text}"),
+        Some(reason) => format!("and cannot be planned: {}", chain(reason)),
+        None => "and could not be planned when it was; it can be now".to_owned(),
+    }
+}
+
+/// What a rule of this tier does to a plan.
+const fn verb(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Allowed => "permits",
+        Tier::Restricted => "restricts",
+        Tier::Forbidden => "forbids",
+    }
 }
 
 /// Binds a playbook of a person's choice to an incident, and writes the plan down so that it can be approved.
@@ -198,7 +226,7 @@ pub fn lines(plan: &Plan, decision: Option<&Decision>) -> Vec<String> {
             (tier, _) => tier.to_string(),
         };
         lines.push(format!("governance says: {how}"));
-        lines.extend(decision.reasons.iter().map(|r| format!("  {:<10} {}: {}", r.tier.to_string(), r.rule, r.text)));
+        lines.extend(decision.reasons.iter().map(|r| format!("  {:<10} {}: {}", verb(r.tier), r.rule, r.text)));
         if !decision.approvers.is_empty() {
             lines.push(format!("  may be approved by {}", decision.approvers.join(", ")));
         }
@@ -255,6 +283,13 @@ mod tests {
             assert!(text.contains(&reason.text), "{text}");
         }
         assert!(text.contains(&attempt.plan.digest.to_string()));
+    }
+
+    #[test]
+    fn advice_is_not_told_as_a_failure() {
+        assert_eq!(because(Some(&Unplannable::Advice("retrain it".into()))), "and is advice for a person: retrain it");
+        let unknown = Unplannable::UnknownPlaybook("gone".into());
+        assert_eq!(because(Some(&unknown)), "and cannot be planned: playbook gone is not loaded");
     }
 
     #[test]

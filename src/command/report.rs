@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::program::Program;
 use crate::report::data::{NextCommand, ReportData};
 use crate::report::gather::{Scope, gather};
-use crate::report::{html, text};
+use crate::report::{html, text, words};
 use crate::{open, output};
 
 /// Runs the command.
@@ -43,10 +43,10 @@ pub async fn run(config: &Config, args: &ReportArgs, output: Output) -> Result<(
         let page = html::page(&data);
         std::fs::write(path, &page).map_err(|e| Failure::user(format!("cannot write the page to {}: {e}", path.display())))?;
         let note = format!(
-            "{} written ({} KiB, {} incidents from {} to {})",
+            "{} written ({} KiB, {} from {} to {})",
             path.display(),
             page.len().div_ceil(1_024),
-            data.incidents.len(),
+            words::many(data.incidents.iter().filter(|c| !c.is_called_false()).count() as i64, "incident"),
             data.range.start,
             data.range.end
         );

@@ -2,10 +2,10 @@
 
 pub mod account;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::id::{IncidentId, RoundId};
-use bellwether_model::incident::Incident;
+use bellwether_model::incident::{Incident, IncidentState};
 use bellwether_model::signal::Severity;
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::freshness::{Silence, silences};
@@ -15,6 +15,7 @@ use bellwether_pipelines::round::{Judged, last_judged};
 use serde_json::json;
 
 use self::account::Account;
+use super::incidents::called_none;
 use super::ingest::{self, Bar};
 use super::{session, sql_failure};
 use crate::cli::{Output, RoundArgs, RoundFailOn};
@@ -50,7 +51,7 @@ pub async fn once(cycle: &mut Cycle) -> Result<(), Failure> {
     end(&account, &open, &[])
 }
 
-/// One round as the arguments want it: the account, and the incidents that are open after it.
+/// One round as the arguments want it: the account, and the incidents that are open after it and that nobody called none.
 async fn turn(
     cycle: &mut Cycle,
     args: &RoundArgs,
@@ -74,8 +75,12 @@ async fn turn(
     let known = before.evidence().await.map_err(|e| sql_failure(&e))?;
     account.silent = silences(&before, cycle.metric_rules(), as_of).await.map_err(|e| sql_failure(&e))?;
     let judged = cycle.judge(as_of, now, !args.dry_run).await?;
+    let before: BTreeSet<IncidentId> = known.open_incidents.iter().map(|i| i.incident_id.clone()).collect();
     let open = open_after(known.open_incidents, &judged);
     account.judged(&judged, &open);
+    account.opened = opened(&before, &judged.conclusions.incidents);
+    let called_none = called_none(&session(&cycle.lake, None).await?).await?;
+    account.open = still_open(&open, &called_none).len();
     if !args.dry_run && args.as_of.is_none() {
         cycle.suggest(&judged, now).await?;
         carry_on(cycle, &mut account).await?;
@@ -84,7 +89,7 @@ async fn turn(
         }
     }
     account.finish(&cycle.journal).await?;
-    Ok((account, open))
+    Ok((account, still_open(&open, &called_none)))
 }
 
 /// A time before the last round cannot be judged again: what was concluded since would be contradicted.
@@ -104,6 +109,21 @@ fn open_after(before: Vec<Incident>, judged: &Judged) -> BTreeMap<IncidentId, In
     }
     open.retain(|_, incident| incident.is_open());
     open
+}
+
+/// What is open and was not called none by a person.
+fn still_open(open: &BTreeMap<IncidentId, Incident>, called_none: &BTreeSet<String>) -> BTreeMap<IncidentId, Incident> {
+    open.iter().filter(|(id, _)| !called_none.contains(id.as_str())).map(|(id, incident)| (id.clone(), incident.clone())).collect()
+}
+
+/// How many incidents began in a round, those among them that it saw end too. `before` were known already.
+fn opened(before: &BTreeSet<IncidentId>, transitions: &[Incident]) -> usize {
+    let began = |i: &&Incident| match i.state {
+        IncidentState::Opened => true,
+        IncidentState::Closed => !before.contains(&i.incident_id),
+        IncidentState::Updated => false,
+    };
+    transitions.iter().filter(began).count()
 }
 
 /// Does what can be done now. Waiting belongs to `act`.
@@ -260,6 +280,29 @@ mod tests {
             (failure.kind, failure.message.as_str()),
             (Kind::Findings, "silent: latency_p95 of ml/iris (r.yaml:2): no sample since 1970-01-01T00:00:00Z")
         );
+    }
+
+    fn incident(state: IncidentState) -> Incident {
+        Incident { state, ..crate::report::fixture::fleet().incidents.remove(0).incident }
+    }
+
+    #[test]
+    fn what_a_person_called_none_is_no_finding() {
+        let one = incident(IncidentState::Opened);
+        let open: BTreeMap<IncidentId, Incident> = [(one.incident_id.clone(), one.clone())].into();
+        let account = Account::of(false, crate::config::ActMode::Plan);
+        let ends = |called_none: &BTreeSet<String>| end(&account, &still_open(&open, called_none), &[RoundFailOn::Info]);
+        assert_eq!(ends(&BTreeSet::new()).unwrap_err().kind, Kind::Findings);
+        assert!(ends(&[one.incident_id.to_string()].into()).is_ok());
+    }
+
+    #[test]
+    fn what_began_and_ended_in_one_round_counts_as_both() {
+        let ended = incident(IncidentState::Closed);
+        let id = ended.incident_id.clone();
+        let transitions = [incident(IncidentState::Opened), ended, incident(IncidentState::Updated)];
+        assert_eq!(opened(&BTreeSet::new(), &transitions), 2);
+        assert_eq!(opened(&[id].into(), &transitions), 1, "what was known before did not begin");
     }
 
     #[test]

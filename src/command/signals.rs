@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use bellwether_detectors::scan::Ending;
 use bellwether_model::id::RuleName;
 use bellwether_model::incident::Incident;
-use bellwether_model::label::Label;
+use bellwether_model::label::{Label, LabelKind};
 use bellwether_model::signal::{Direction, Method, Signal, SignalState, Subject};
 use bellwether_model::time::{Span, Timestamp};
 use bellwether_sql::{Session, literal};
@@ -146,18 +146,21 @@ pub struct Listing<'a> {
     head: Vec<&'a str>,
     rows: Vec<(Vec<Cell>, Option<&'static str>)>,
     open: usize,
+    called_none: usize,
     limit: usize,
 }
 
 impl<'a> Listing<'a> {
     /// Without a row yet.
     pub fn new(head: &[&'a str], args: &ListArgs) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new(), open: 0, limit: args.limit }
+        Self { head: head.to_vec(), rows: Vec::new(), open: 0, called_none: 0, limit: args.limit }
     }
 
-    /// Adds a row.
+    /// Adds a row. What a person called none counts as such, whether it is open or not.
     pub fn row(&mut self, cells: Vec<Cell>, label: Option<&'static str>, is_open: bool) {
-        self.open += usize::from(is_open);
+        let called_none = label == Some(words::labelled(LabelKind::NotAnIncident));
+        self.called_none += usize::from(called_none);
+        self.open += usize::from(is_open && !called_none);
         self.rows.push((cells, label));
     }
 
@@ -175,11 +178,15 @@ impl<'a> Listing<'a> {
             }
             table.row(cells);
         }
+        let called_none = match self.called_none {
+            0 => String::new(),
+            n => format!(", and {n} labelled {}", words::labelled(LabelKind::NotAnIncident)),
+        };
         let newest = if count == self.limit { "the newest " } else { "" };
         format!(
-            "{}\n\n{newest}{}, {} open, as of {} UTC; `bellwether {noun}s show ID` tells all of one, the beginning of its id will do",
+            "{}\n\n{newest}{}, {} open{called_none}, as of {} UTC; `bellwether {noun}s show ID` tells all of one, the beginning of its id will do",
             table.render(output::width()),
-            words::many(count as i64, noun),
+            words::many((count - self.called_none) as i64, noun),
             self.open,
             words::when_in_full(present)
         )

@@ -65,7 +65,9 @@ pub(crate) struct Fleet {
     pub pools: i64,
     /// Series that are known.
     pub series: i64,
-    /// Samples of them.
+    /// Those of them that a rule judges.
+    pub judged: i64,
+    /// Samples in the report's range, of all series.
     pub samples: i64,
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn fleet() -> ReportData {
         generated_at: at("2026-11-21T11:41:12Z"),
         as_of,
         range: TimeRange::before(as_of, Span::from_days(14)),
-        fleet: Fleet { has_inventory: true, endpoints: 24, pools: 3, series: 412, samples: 1_612_800 },
+        fleet: Fleet { has_inventory: true, endpoints: 24, pools: 3, series: 412, judged: 380, samples: 1_612_800 },
         incidents: vec![bad_canary(), sick_node(), traffic_surge(), upstream_drift()],
         costs: vec![
             cost("gpu-a", 2_016.0, 8_265.6, 1_140.2, &[("ml/checkout-ranker", 3_310.4), ("ml/search-embed", 2_480.1)]),

@@ -15,7 +15,7 @@ use bellwether_model::inventory::{Change, Entity};
 use bellwether_model::series::{SeriesSlice, Window};
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
-use bellwether_sql::literal::instant;
+use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Evidence, Session, SqlError, WindowSpec};
 use serde::Deserialize;
 
@@ -65,7 +65,7 @@ pub(crate) async fn gather(session: &Session, journal: Option<&Journal>, rules: 
         generated_at: scope.now,
         as_of: scope.range.end,
         range: scope.range,
-        fleet: fleet(session, &known.inventory, scope.has_inventory).await?,
+        fleet: fleet(session, &known.inventory, rules, scope.range, scope.has_inventory).await?,
         incidents: cards(&rows),
         costs: cost_lines(&costs),
         audit: audit(journal).await,
@@ -131,14 +131,29 @@ async fn count(session: &Session, sql: &str) -> Result<i64, SqlError> {
     Ok(session.rows::<Count>(sql).await?.first().map_or(0, |c| c.n))
 }
 
-async fn fleet(session: &Session, inventory: &bellwether_model::inventory::Inventory, configured: bool) -> Result<Fleet, SqlError> {
+/// How much was looked at: a series counts as judged when one of the rules is of its metric.
+async fn fleet(
+    session: &Session,
+    inventory: &bellwether_model::inventory::Inventory,
+    rules: &[Rule],
+    range: TimeRange,
+    configured: bool,
+) -> Result<Fleet, SqlError> {
+    let metrics: Vec<String> = rules.iter().map(|r| text(&r.metric)).collect();
+    let judged = if metrics.is_empty() {
+        0
+    } else {
+        count(session, &format!("SELECT count(*) AS n FROM series WHERE metric IN ({})", metrics.join(", "))).await?
+    };
+    let (start, end) = (instant(range.start), instant(range.end));
     Ok(Fleet {
         // What an earlier configuration told is known still.
         has_inventory: configured || !inventory.endpoints.is_empty() || !inventory.pools.is_empty(),
         endpoints: inventory.endpoints.len() as i64,
         pools: inventory.pools.len() as i64,
         series: count(session, "SELECT count(*) AS n FROM series").await?,
-        samples: count(session, "SELECT count(*) AS n FROM samples").await?,
+        judged,
+        samples: count(session, &format!("SELECT count(*) AS n FROM samples WHERE ts BETWEEN {start} AND {end}")).await?,
     })
 }
 

@@ -107,7 +107,7 @@ fn tiles(data: &ReportData) -> String {
             } else {
                 tile("", "Endpoints affected", "unknown", words::NO_INVENTORY)
             },
-            tile("", "Series", &words::compact(data.fleet.series), &unjudged),
+            tile("", "Series judged", &words::compact(data.fleet.judged), &unjudged),
         ]
     };
     tiles.push(tile("", "Actions taken", &counts.executed.to_string(), &did));
@@ -250,12 +250,7 @@ fn costs(data: &ReportData) -> String {
 }
 
 fn judged(data: &ReportData) -> String {
-    let mut lines = vec![format!(
-        "{} with {} were judged, up to {} UTC.",
-        words::sentence(&words::many(data.fleet.series, "series")),
-        words::many(data.fleet.samples, "sample"),
-        words::when_in_full(data.as_of)
-    )];
+    let mut lines = vec![format!("{}, up to {} UTC.", words::sentence(&words::judged(data)), words::when_in_full(data.as_of))];
     lines.push(match unjudged::text(&data.skipped) {
         Some(what) => format!("The last round left out {what}. Of these nothing is known: no data is not health."),
         None if data.fleet.series == 0 => "Of the fleet nothing is known: no data is not health.".into(),

@@ -291,7 +291,7 @@ impl Pen {
         let mut say = |name: &str, text: String| out += &self.wrapped(name, 9, &text);
         let left_out = unjudged::text(&data.skipped).map(|what| format!("; the last round left out {what}: no data is not health"));
         let left_out = left_out.unwrap_or_default();
-        say("judged", format!("{} up to {} UTC{left_out}", words::many(data.fleet.series, "series"), words::when_in_full(data.as_of)));
+        say("judged", format!("{} up to {} UTC{left_out}", words::judged_of_all(data), words::when_in_full(data.as_of)));
         if !data.fleet.has_inventory {
             say("fleet", words::INVENTORY_HINT.to_owned());
         }
@@ -336,6 +336,7 @@ mod tests {
             "nothing: no past run is similar enough",
             "gpu-c",
             "81 %",
+            "380 of 412 series up to",
             "All 57 entries of the audit chain hold",
             "the last round left out 19 series (16 with too little history, 3 without new samples), 8 rules without any series: no data is",
             "bellwether approve plan-4f1d2a9c33b0e871",

@@ -23,10 +23,12 @@ pub(super) fn found(data: &ReportData) -> String {
     if told.is_empty() {
         return if data.fleet.series == 0 {
             "Nothing was judged: there are no samples in this range, so nothing is known of the fleet.".into()
+        } else if data.fleet.judged == 0 {
+            format!("Nothing was judged: no rule judges any of the {} that are known.", many(data.fleet.series, "series"))
         } else {
             format!(
                 "No incident in {}.{}",
-                many(data.fleet.series, "series"),
+                many(data.fleet.judged, "series"),
                 left_out(data).map(|n| format!(" Of {n} of them nothing is known.")).unwrap_or_default()
             )
         };
@@ -64,11 +66,7 @@ pub(super) fn quiet(data: &ReportData) -> String {
     let mut text = if data.fleet.series == 0 {
         "No series was judged in this range. Load some with `bellwether ingest --backfill 14d`, then run `bellwether round`.".to_owned()
     } else {
-        format!(
-            "{} with {} are known, and none left its band for long enough to be an incident.",
-            many(data.fleet.series, "series"),
-            many(data.fleet.samples, "sample")
-        )
+        format!("{}, and none left its band for long enough to be an incident.", sentence(&judged(data)))
     };
     if let Some(left_out) = unjudged::text(&data.skipped) {
         text += &format!(" Not judged in the last round: {left_out}. No data is not health.");
@@ -76,7 +74,19 @@ pub(super) fn quiet(data: &ReportData) -> String {
     data.program.told(&text)
 }
 
-/// What was looked at: `24 endpoints · 3 pools · 412 series · 1.6 M samples`.
+/// How many series were judged, and of how many: `111 of 183 series were judged`.
+pub(super) fn judged(data: &ReportData) -> String {
+    let were = if data.fleet.judged == 1 { "was" } else { "were" };
+    format!("{} {were} judged", judged_of_all(data))
+}
+
+/// The series that a rule judges, and all where some have none: `111 of 183 series`.
+pub(super) fn judged_of_all(data: &ReportData) -> String {
+    let (judged, all) = (data.fleet.judged, many(data.fleet.series, "series"));
+    if judged == data.fleet.series { all } else { format!("{} of {all}", grouped(judged)) }
+}
+
+/// What was looked at in the report's range: `24 endpoints · 3 pools · 412 series · 1.6 M samples`.
 pub(super) fn looked_at(data: &ReportData) -> String {
     let f = &data.fleet;
     let inventory =
@@ -294,8 +304,11 @@ mod tests {
     fn silence_is_not_called_health() {
         let mut data = fixture::fleet();
         data.incidents.clear();
-        assert!(headline(&data).starts_with("No incident in 412 series. Of 19 of them nothing is known."), "{}", headline(&data));
+        assert!(headline(&data).starts_with("No incident in 380 series. Of 19 of them nothing is known."), "{}", headline(&data));
         assert!(quiet(&data).contains("3 without new samples), 8 rules without any series. No data is not health."), "{}", quiet(&data));
+        assert_eq!(judged_of_all(&data), "380 of 412 series", "a series without a rule is not judged");
+        data.fleet.judged = 0;
+        assert_eq!(headline(&data).split(". ").next(), Some("Nothing was judged: no rule judges any of the 412 series that are known."));
         data.fleet.series = 0;
         assert!(headline(&data).starts_with("Nothing was judged"));
         assert!(quiet(&data).contains("bellwether ingest --backfill 14d"));

@@ -141,6 +141,18 @@ const ROSE: &str = "namespace=ml,service=rose";
 const TULIP: &str = "namespace=ml,service=tulip";
 
 #[test]
+fn a_bound_is_told_as_a_bound_and_not_as_what_is_expected() {
+    let titled = |direction, value: f64| {
+        let signal = on(IRIS, "xid_errors", 4.0, 0);
+        let (method, unit) = (Method::Bound, Unit::Number);
+        let signal = Signal { method, unit, direction, value, expected: 2.0, lower: 1.0, upper: 2.0, ..signal };
+        run(&[], &[signal], &[], 60).remove(0).title
+    };
+    assert_eq!(titled(Direction::Up, 8.0), "ml/iris: xid errors 8, above its bound of 2");
+    assert_eq!(titled(Direction::Down, 0.5), "ml/iris: xid errors 0.5, below its bound of 1");
+}
+
+#[test]
 fn fifty_signals_of_one_fault_are_one_incident() {
     let metrics = ["latency_p95", "queue_depth", "error_ratio", "gpu_utilization", "request_rate"];
     let signals: Vec<Signal> =

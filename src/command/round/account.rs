@@ -45,7 +45,9 @@ pub struct Account {
     pub signals: SignalCounts,
     /// Incidents that opened, changed or closed, worst first.
     pub incidents: Vec<Told>,
-    /// Incidents that are open after the round.
+    /// Incidents that began in the round, those among them that ended in it too.
+    pub opened: usize,
+    /// Incidents that are open after the round and that nobody called none.
     pub open: usize,
     /// Executions that were looked at.
     pub executions: BTreeMap<ExecutionId, ExecutionState>,
@@ -123,6 +125,7 @@ impl Account {
             round: None,
             signals: SignalCounts::default(),
             incidents: Vec::new(),
+            opened: 0,
             open: 0,
             executions: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -167,7 +170,6 @@ impl Account {
         });
         self.signals = SignalCounts::of(&c.signals);
         self.round = Some(judged.round.clone());
-        self.open = open.len();
     }
 
     /// Takes in what was done.
@@ -225,7 +227,7 @@ impl Account {
             let signals = &self.signals;
             let _ = writeln!(out, "signals: {} opened, {} worsened, {} ended", signals.opened, signals.worsened, signals.ended);
             let count = |state| self.incidents.iter().filter(|t| t.incident.state == state).count();
-            let (opened, updated, closed) = (count(IncidentState::Opened), count(IncidentState::Updated), count(IncidentState::Closed));
+            let (opened, updated, closed) = (self.opened, count(IncidentState::Updated), count(IncidentState::Closed));
             let _ = writeln!(out, "incidents: {opened} opened, {updated} updated, {closed} ended, {} open now", self.open);
         }
         out.push_str(&silent(&self.silent));

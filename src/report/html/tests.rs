@@ -93,7 +93,7 @@ fn nothing_found_is_told_apart_from_nothing_known() {
     data.audit = AuditStanding::Empty;
     let (_, text) = read(&data);
     for part in [
-        "No incident in 412 series. Of 19 of them nothing is known.",
+        "No incident in 380 series. Of 19 of them nothing is known.",
         "no data is not health",
         "usd_per_gpu_hour",
         "nothing was planned, approved or done",
