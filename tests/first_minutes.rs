@@ -78,6 +78,14 @@ fn from_an_address_to_a_page_that_shows_the_one_thing_that_is_wrong() {
     for outside in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!page.contains(outside), "the page loads {outside}");
     }
+
+    // A person's word counts wherever what is open is counted.
+    desk.run("round --no-ingest --fail-on critical,warning,info").expect(3);
+    assert_eq!(desk.run("incidents --open --output json").expect(0).json().as_array().map(Vec::len), Some(1));
+    desk.run(&format!("label {id} not-an-incident")).expect(0);
+    assert_eq!(desk.run("incidents --open --output json").expect(0).json().as_array().map(Vec::len), Some(0));
+    assert_eq!(desk.run("incidents --output json").expect(0).json().as_array().map(Vec::len), Some(1), "it stays listed");
+    desk.run("round --no-ingest --fail-on critical,warning,info").expect(0);
 }
 
 #[test]
