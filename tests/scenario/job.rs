@@ -47,7 +47,8 @@ fn a_change_that_makes_latency_worse_is_rolled_back() {
     let effects = world.effects();
     assert_eq!(effects.len(), 2, "{effects:#?}");
     let took = effects[1].at - effects[0].at;
-    assert!(took >= Duration::from_secs(5), "the change was given its stabilisation: {took:?}");
+    // Its five seconds are counted from the step's beginning, a moment before the change arrives at the server.
+    assert!(took >= Duration::from_secs(4), "the change was given its stabilisation: {took:?}");
     assert!(took < Duration::from_secs(60), "from the change to its undoing: {took:?}");
     world.desk.run("audit verify").expect(0);
 }
