@@ -191,9 +191,16 @@ pub fn redactor(config: &Config) -> Result<Redactor, Failure> {
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(failure)?;
         }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failure)?;
+        // It appears whole or not at all, and of several processes that begin at once the first one's key counts.
+        let own = path.with_extension(format!("{}.new", std::process::id()));
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&own).map_err(failure)?;
         file.write_all(&key).and_then(|()| file.sync_all()).map_err(failure)?;
-        key
+        let linked = fs::hard_link(&own, path);
+        fs::remove_file(&own).map_err(failure)?;
+        match linked {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => fs::read(path).map_err(failure)?,
+            linked => linked.map(|()| key).map_err(failure)?,
+        }
     };
     Redactor::new(&key, &config.redaction.names).map_err(|e| Failure::of(Kind::Config, &e))
 }
