@@ -9,6 +9,7 @@ use bellwether_model::id::{NodeName, PoolName, SeriesId};
 use bellwether_model::inventory::Entity;
 use bellwether_model::series::Series;
 use bellwether_model::time::{Span, Timestamp};
+use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Session, SqlError};
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +143,7 @@ struct Last {
 
 /// Looks at what is recent first, and further back only for the series that are not there.
 async fn newest(session: &Session, rules: &[MetricRule], at: Timestamp) -> Result<Newest, SqlError> {
-    let names: Vec<String> = rules.iter().map(|rule| quoted(&rule.name)).collect();
+    let names: Vec<String> = rules.iter().map(|rule| text(&rule.name)).collect();
     let sql = format!("SELECT series_id, metric, labels FROM series WHERE metric IN ({}) ORDER BY metric, series_id", names.join(", "));
     let series: Vec<Series> = session.rows(&sql).await?;
     let recent = rules.iter().map(allowed).max().unwrap_or(REACH).min(REACH);
@@ -161,16 +162,6 @@ async fn last_samples(session: &Session, at: Timestamp, back: Span, only: &str) 
         instant(at)
     );
     Ok(session.rows::<Last>(&sql).await?.into_iter().map(|last| (last.series_id, last.ts)).collect())
-}
-
-/// A text in SQL.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// An instant in SQL.
-fn instant(t: Timestamp) -> String {
-    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", t.micros())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 
-use crate::literal::instant;
+use crate::literal::{instant, text};
 use crate::pinned::WRITTEN_AT;
 
 /// A view: its name, the SELECT behind it, and what a row is.
@@ -47,7 +47,6 @@ pub fn all(as_of: Option<Timestamp>, doubled: &[i32]) -> Vec<View> {
 
 /// The SELECT that `SHOW TABLES` stands for: what can be asked, and what a row of it is.
 pub fn list(views: &[View]) -> String {
-    let text = |t: &str| format!("'{}'", t.replace('\'', "''"));
     let rows: Vec<String> = views.iter().map(|v| format!("({}, {})", text(&v.name), text(&v.doc))).collect();
     format!("SELECT column1 AS table_name, column2 AS a_row_is FROM (VALUES {}) ORDER BY table_name", rows.join(", "))
 }

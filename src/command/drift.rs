@@ -11,6 +11,7 @@ use bellwether_model::verdict::Verdict;
 use bellwether_pipelines::columns::profile::{self, Origin, ProfileError, is_profile};
 use bellwether_pipelines::columns::{self, Table, cells, sketched};
 use bellwether_pipelines::file::{FileError, Format};
+use bellwether_sql::literal::instant;
 
 use super::{session, sql_failure};
 use crate::cli::{DriftArgs, DriftFailOn, Output, PredictionArgs, Stretch};
@@ -79,10 +80,10 @@ pub async fn run_on_table(config: &Config, args: DriftArgs, output: Output) -> R
     let quoted = |word: &str| format!("\"{}\"", word.replace('"', "\"\""));
     let side = async |stretch: Stretch| {
         let sql = format!(
-            "SELECT * FROM {} WHERE {time} >= TIMESTAMP '{}' AND {time} < TIMESTAMP '{}'",
+            "SELECT * FROM {} WHERE {time} >= {} AND {time} < {}",
             quoted(name),
-            stretch.from,
-            stretch.until,
+            instant(stretch.from),
+            instant(stretch.until),
             time = quoted(time)
         );
         let (schema, batches) = session.all(&sql).await.map_err(|e| sql_failure(&e))?;
