@@ -21,7 +21,7 @@ const RANKS: [(&str, u8); 11] = [
 ];
 
 /// Heavy dependencies and the only crates that may name them.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("deltalake-core", &["bellwether-lake", "bellwether-sql"]),
     ("datafusion", &["bellwether-lake", "bellwether-sql"]),
     ("polars", &["bellwether-pipelines"]),
@@ -30,6 +30,8 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("reqwest", &["bellwether-pipelines", "bellwether"]),
     ("fastembed", &["bellwether-embeddings"]),
     ("ort", &["bellwether-embeddings"]),
+    ("qdrant-client", &["bellwether-embeddings"]),
+    ("linfa", &["bellwether-detectors", "bellwether-embeddings"]),
     ("axum", &["bellwether", "bellwether-tests"]),
     ("clap", &["bellwether"]),
     ("tokio", &["bellwether-lake", "bellwether-sql", "bellwether-executor", "bellwether-pipelines", "bellwether", "bellwether-tests"]),

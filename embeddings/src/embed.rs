@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-#[cfg(feature = "onnx")]
 use crate::onnx::OnnxEmbedder;
 
 /// Turns texts into vectors of one space. Vectors of embedders with different ids are never compared.
@@ -14,7 +13,6 @@ pub enum Embedder {
     /// Needs nothing but the text.
     Hashing(HashingEmbedder),
     /// A sentence model in a local folder.
-    #[cfg(feature = "onnx")]
     Onnx(OnnxEmbedder),
 }
 
@@ -29,7 +27,6 @@ impl Embedder {
     pub fn id(&self) -> String {
         match self {
             Self::Hashing(embedder) => embedder.id(),
-            #[cfg(feature = "onnx")]
             Self::Onnx(embedder) => embedder.id().to_owned(),
         }
     }
@@ -38,7 +35,6 @@ impl Embedder {
     pub fn dimensions(&self) -> usize {
         match self {
             Self::Hashing(embedder) => embedder.dimensions,
-            #[cfg(feature = "onnx")]
             Self::Onnx(embedder) => embedder.dimensions(),
         }
     }
@@ -49,7 +45,6 @@ impl Embedder {
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         match self {
             Self::Hashing(embedder) => Ok(texts.iter().map(|text| embedder.embed(text)).collect()),
-            #[cfg(feature = "onnx")]
             Self::Onnx(embedder) => embedder.embed(texts),
         }
     }

@@ -8,7 +8,7 @@
 //! Modules in reading order:
 //! * [`redact`] — personal data and secrets become pseudonyms, before anything is stored;
 //! * [`embed`] — text becomes a vector;
-//! * `onnx` — the same by a sentence model in a local folder, with the feature of that name;
+//! * `onnx` — the same by a sentence model in a local folder;
 //! * [`index`] — the nearest vectors, exactly;
 //! * [`lexicon`] — texts by the words they share, and rankings made into one;
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
@@ -20,7 +20,6 @@ pub mod embed;
 pub mod index;
 pub mod lexicon;
 pub mod neighbours;
-#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod rank;
 pub mod redact;
@@ -30,7 +29,6 @@ pub use embed::{EmbedError, Embedder, HashingEmbedder};
 pub use index::{Hit, Index, IndexError};
 pub use lexicon::{Lexicon, fuse};
 pub use neighbours::{Experience, neighbours};
-#[cfg(feature = "onnx")]
 pub use onnx::OnnxEmbedder;
 pub use rank::{Moment, rank};
 pub use redact::{RedactError, Redactor};
