@@ -11,7 +11,7 @@ use crate::ewma::Decaying;
 use crate::hint;
 use crate::past::{Past, measurements};
 use crate::rule::{MethodSpec, Rule};
-use crate::scan::{Seen, scan};
+use crate::scan::{Room, Seen, scan};
 
 /// What is to say of a series' latest sample. Numbers that cannot be known are absent, never NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,11 +45,18 @@ pub struct Analysis {
 pub fn analyze(rule: &Rule, slice: SeriesSlice<'_>) -> Analysis {
     let (ts, values) = measurements(slice.ts, slice.values);
     let mut latest = None;
-    scan::<true, _>(rule, (&ts, &values), &[], (i64::MIN, ts.last().copied().unwrap_or_default()), &mut Vec::new(), |seen| match seen {
-        Seen::Point { position, band, in_signal } => latest = Some((position, band, in_signal)),
-        Seen::Closed(..) => latest = latest.map(|(position, band, _)| (position, band, false)),
-        Seen::Opened(_) | Seen::Worsened(_) => {}
-    });
+    scan::<true, _>(
+        rule,
+        (&ts, &values),
+        &[],
+        (i64::MIN, ts.last().copied().unwrap_or_default()),
+        &mut Room::default(),
+        |seen| match seen {
+            Seen::Point { position, band, in_signal } => latest = Some((position, band, in_signal)),
+            Seen::Closed(..) => latest = latest.map(|(position, band, _)| (position, band, false)),
+            Seen::Opened(_) | Seen::Worsened(_) => {}
+        },
+    );
     let nothing = |verdict, hint: String| Analysis {
         score: 0.0,
         method: rule.method_name(),

@@ -9,10 +9,11 @@ use bellwether_model::signal::{Method, Signal, SignalState, Subject};
 use bellwether_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::course::Courses;
 use crate::hint;
 use crate::past::measurements;
 use crate::rule::Rule;
-use crate::scan::{Ending, Seen, Stay, scan};
+use crate::scan::{Ending, Room, Seen, Stay, scan};
 
 /// When and for which round is judged: samples in `(since, now]` are new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,13 @@ pub fn reaches_back_to(rules: &[Rule], open: &[Signal], since: Timestamp) -> Tim
     rules.iter().map(|rule| rule.reaches_back_to(opened(rule).map_or(since, |t| t.min(since)))).min().unwrap_or(since)
 }
 
+/// The latest mark at which a preset's course may have been saved to be continued on a series whose open signal began then, if it
+/// has one, when samples after `since` are judged.
+pub fn continues_from(rule: &Rule, opened_at: Option<Timestamp>, since: Timestamp) -> Timestamp {
+    let pending = rule.gap.times(i64::from(rule.persistence.n()) - 1);
+    opened_at.map_or(since, |t| t.min(since)) - pending
+}
+
 /// Judges the new samples of a window by every rule for their metric.
 ///
 /// `known` holds the latest row of each signal that is open, and of those that closed within a lookback (see
@@ -128,6 +136,17 @@ pub fn reaches_back_to(rules: &[Rule], open: &[Signal], since: Timestamp) -> Tim
 /// the rows of the calls before. Nothing in the result is NaN or infinite. A series that falls silent closes its
 /// signal with "no data", never as healthy. Signals of rules that are not given are left alone.
 pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> Findings {
+    detect_along(rules, known, &mut Courses::default(), window, at)
+}
+
+/// As [`detect`], where presets go on from saved courses: of a series with one, samples before its mark need not be in the window.
+///
+/// A course must have been saved at or before [`continues_from`] its series. Courses that reached another mark are added to
+/// `courses.reached`.
+///
+/// # Guarantees
+/// As [`detect`]: whether a preset went on from a saved course or from the samples, the same signals, and scores equal to 1e-9.
+pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, window: &Window, at: &Evaluation) -> Findings {
     let mut findings = Findings::default();
     let mut by_metric: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, series) in window.series.iter().enumerate() {
@@ -143,7 +162,7 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         signals.sort_by_key(|s| s.opened_at);
     }
     let span = (at.since.micros(), at.now.micros());
-    let (mut judged, mut skipped, mut feeds) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut judged, mut skipped, mut room) = (BTreeSet::new(), Vec::new(), Room::default());
     for rule in rules {
         let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
         for &i in positions {
@@ -153,11 +172,13 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
             let (ts, values) = measurements(all_ts, all_values);
             let known = past.remove(&(rule.name.as_str(), method, series.series_id)).unwrap_or_default();
             let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
-            let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut feeds, |seen| {
+            room.course = courses.saved.remove(&(rule.name.clone(), series.series_id));
+            let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut room, |seen| {
                 if !matches!(seen, Seen::Point { .. }) {
                     findings.signals.extend(row(rule, subject, &seen, at));
                 }
             });
+            courses.reached.extend(room.course.take().map(|course| (rule.name.clone(), series.series_id, course)));
             if counts.judged > 0 {
                 judged.insert(i);
                 findings.samples += counts.judged as u64;
@@ -179,7 +200,7 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         for key in absent {
             let known = past.remove(&key).unwrap_or_default();
             let Some(subject) = known.last().map(|s| s.subject.clone()) else { continue };
-            scan::<false, _>(rule, (&[], &[]), &known, span, &mut feeds, |seen| {
+            scan::<false, _>(rule, (&[], &[]), &known, span, &mut room, |seen| {
                 findings.signals.extend(row(rule, || subject.clone(), &seen, at))
             });
         }

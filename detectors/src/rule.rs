@@ -9,9 +9,9 @@ use bellwether_model::time::{Span, Timestamp};
 use bellwether_model::unit::Unit;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::course;
 use crate::judging::Judging;
 use crate::preset::Preset;
-use crate::scored::Scored;
 
 /// How one metric is judged: one method, its line, and what keeps false alarms down. A metric may have several rules.
 ///
@@ -38,7 +38,7 @@ pub struct Rule {
     pub min_ratio: f64,
     /// Samples the baseline needs before anything is judged. Default 16; 500 for novelty, 24 for telemetry and auto.
     pub min_samples: u32,
-    /// How far back the baseline reaches. Default 7 days; 28 for presets, which look at one to two of it (see [`crate::scored`]).
+    /// How far back the baseline reaches. Default 7 days; 28 for presets, which look at one to two of it (see [`crate::course`]).
     pub lookback: Span,
     /// A series without a point for this long is gone: persistence starts anew, and an open signal ends with "no data".
     /// Default 1 hour; give more for series with rarer points.
@@ -236,7 +236,7 @@ impl Rule {
             MethodSpec::Zscore { season: Some(season), .. } => self.lookback + season.slot,
             MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. } => self.lookback,
             MethodSpec::Bound { .. } => Span::ZERO,
-            MethodSpec::Preset { .. } => return (from - pending).min(Scored::begins(self.lookback, from - pending)),
+            MethodSpec::Preset { .. } => return (from - pending).min(course::begins(self.lookback, from - pending)),
         };
         from - pending - baseline
     }

@@ -9,7 +9,7 @@
 //!   ([`Ending::NewNormal`]): then the baseline begins anew where the signal began.
 //! * Points of signals that ended feed the baseline only where the rule learns, or where they were accepted.
 //!
-//! A preset ([`crate::scored`]) brings its own baseline: every point feeds it, none is frozen, and nothing has to be accepted.
+//! A preset ([`crate::course`]) brings its own baseline: every point feeds it, none is frozen, and nothing has to be accepted.
 //!
 //! All of that follows from the samples of one lookback and the signals known in it, never from how often the scan ran: a scan that
 //! begins in the middle finds what one from the beginning finds.
@@ -19,10 +19,10 @@ use bellwether_model::time::{Span, Timestamp};
 
 use crate::band::{self, Band, Moments, Said};
 use crate::bound;
+use crate::course::{self, Saved};
 use crate::ewma::Decaying;
 use crate::past::Past;
 use crate::rule::{MethodSpec, Rule};
-use crate::scored::Scored;
 use crate::zscore::{Rolling, Seasonal};
 
 /// Why a signal ended. It can be read from the times of its last row: see [`Ending::of`].
@@ -96,17 +96,26 @@ pub(crate) struct Counts {
     pub(crate) judged: usize,
 }
 
+/// What a scan is lent.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// Which samples belong to the baseline; made anew by each scan.
+    feeds: Vec<bool>,
+    /// For a preset: where to go on; afterwards, the course to save, if any.
+    pub(crate) course: Option<Saved>,
+}
+
 /// Scans one series (times, values), whose values are all measurements.
 ///
 /// `known`: the rule's signals on this series that are open, or that closed within the lookback, in order of opening.
-/// Samples after `since` are new; samples after `now` do not exist yet. `feeds` is room that calls may share. Points are
+/// Samples after `since` are new; samples after `now` do not exist yet. The room may be shared by calls. Points are
 /// seen from the first new one on, and those of an open signal from its beginning; without `POINTS`, perhaps not all.
 pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     rule: &Rule,
     (ts, values): (&[i64], &[f64]),
     known: &[&Signal],
     (since, now): (i64, i64),
-    feeds: &mut Vec<bool>,
+    Room { feeds, course }: &mut Room,
     sink: S,
 ) -> Counts {
     let end = ts.partition_point(|t| *t <= now);
@@ -115,7 +124,7 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     feeds.clear();
     feeds.resize(end, true);
     let counts = Counts { new: end - new_from, judged: 0 };
-    let (baseline, threshold, gap) = (Baseline::new(rule, ts, values), band::threshold(rule), rule.gap.micros());
+    let (baseline, threshold, gap) = (Baseline::new(rule, ts, values, now, course), band::threshold(rule), rule.gap.micros());
     let mut scan =
         Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
     let mut i = scan.recall(known);
@@ -210,7 +219,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
             Baseline::Seasonal(slots) => slots.at(&past, t, end),
             Baseline::Ewma(memory) => memory.at(&past, t, end),
             Baseline::Fixed(band) => return Some(*band),
-            Baseline::Scored(scored) => return scored.at(position),
+            Baseline::Scored(scored) => return scored[position],
         };
         moments.map(|m| Band::around(self.rule, self.threshold, m))
     }
@@ -239,7 +248,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
                 if memory.is_well_inside(x, limit) { Judged::Inside } else { around(memory.moments()) }
             }),
             Baseline::Fixed(band) => run.over(from, |_, _, _, _| Judged::By(*band)),
-            Baseline::Scored(scored) => run.over(from, |_, _, i, _| scored.at(i).map_or(Judged::Not, Judged::By)),
+            Baseline::Scored(scored) => run.over(from, |_, _, i, _| scored[i].map_or(Judged::Not, Judged::By)),
         };
         self.flags = run.flags;
         self.counts.judged += run.judged;
@@ -283,7 +292,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
         if let Baseline::Scored(scored) = &self.baseline {
             // What it cannot judge does not keep a signal open.
             let quiet = Band { preset: Some(Said { score: 0.0, p_value: 1.0 }), ..stay.peak.band };
-            return Some(scored.at(i).unwrap_or(quiet));
+            return Some(scored[i].unwrap_or(quiet));
         }
         stay.frozen.or_else(|| self.band_at(self.ts[i], stay.first))
     }
@@ -407,18 +416,24 @@ enum Baseline {
     Seasonal(Seasonal),
     Ewma(Decaying),
     Fixed(Band),
-    Scored(Scored),
+    /// What a preset says of each sample.
+    Scored(Vec<Option<Band>>),
 }
 
 impl Baseline {
-    fn new(rule: &Rule, ts: &[i64], values: &[f64]) -> Self {
+    /// A preset goes on from where its course was saved, and leaves there the course at another mark that it reached.
+    fn new(rule: &Rule, ts: &[i64], values: &[f64], now: i64, course: &mut Option<Saved>) -> Self {
         let min = rule.min_samples as usize;
         match rule.method {
             MethodSpec::Zscore { season: None, .. } => Self::Rolling(Rolling::new(rule.lookback, min)),
             MethodSpec::Zscore { season: Some(season), .. } => Self::Seasonal(Seasonal::new(rule.lookback, season, min)),
             MethodSpec::Ewma { half_life, .. } => Self::Ewma(Decaying::new(half_life, rule.lookback, min)),
             MethodSpec::Bound { above, below } => Self::Fixed(bound::band(above, below, rule.min_deviation)),
-            MethodSpec::Preset { preset, weight, threshold } => Self::Scored(Scored::along(rule, (preset, weight), threshold, ts, values)),
+            MethodSpec::Preset { .. } => {
+                let (bands, reached) = course::along(rule, course.take(), (ts, values), now);
+                *course = reached;
+                Self::Scored(bands)
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod round;
 pub mod run;
 pub mod series;
 pub mod signal;
+pub mod state;
 pub mod time;
 pub mod unit;
 pub mod verdict;

@@ -3,7 +3,7 @@
 //! A round reads one version of every table and concludes; its rows are appended; its row in `rounds` comes last and makes
 //! the others count. The same versions, time, seed and configuration give the same conclusions: [`replay`] shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to};
 use bellwether_detectors::drift::{DriftRule, detect_drift};
@@ -17,12 +17,15 @@ use bellwether_model::id::{IncidentId, RoundId, RunId};
 use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, Subject};
+use bellwether_model::state::DetectorState;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_sql::literal::{instant, text};
+use bellwether_sql::windows::Which;
 use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
+use crate::courses::{self, has_course};
 use crate::history::histories;
 use crate::judge::{Conclusions, Evidence, Standards, judge};
 use crate::turns::Turns;
@@ -53,6 +56,8 @@ pub struct Judged {
     pub round: Round,
     /// The rows of the other tables.
     pub conclusions: Conclusions,
+    /// What detectors know by now: nothing is concluded from it but where the next round goes on.
+    pub states: Vec<DetectorState>,
 }
 
 /// A round could not be judged or recorded.
@@ -127,7 +132,7 @@ pub async fn judge_round(
     let since = last_judged(&session).await?.unwrap_or(as_of - spec.first_round);
     let at = Evaluation { round_id: round_id.clone(), since, now: as_of };
 
-    let mut findings = metrics(spec.rules, &session, &known.open_signals, &at).await?;
+    let (mut findings, states) = metrics(spec.rules, &session, &known.open_signals, &at).await?;
     let drift_back = bellwether_detectors::drift::detect::reaches_back_to(spec.drift, &known.open_signals, since);
     let drifted = with_closed_since(&session, &known.open_signals, drift_back).await?;
     let open_columns = drifted.iter().filter_map(|s| match &s.subject {
@@ -188,33 +193,51 @@ pub async fn judge_round(
         started_at,
         recorded_at: started_at,
     };
-    Ok(Judged { round, conclusions })
+    Ok(Judged { round, conclusions, states })
 }
 
 fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Judges the metrics, window by window.
-async fn metrics(rules: &[Rule], session: &Session, open: &[Signal], at: &Evaluation) -> Result<Findings, RoundError> {
+/// Judges the metrics, window by window. Also gives the states to save.
+///
+/// Where a metric has a ready-made detector, a series with a saved state is read from there on, and others for their whole lookback.
+async fn metrics(
+    rules: &[Rule],
+    session: &Session,
+    open: &[Signal],
+    at: &Evaluation,
+) -> Result<(Findings, Vec<DetectorState>), RoundError> {
     let mut findings = Findings::default();
     if rules.is_empty() {
-        return Ok(findings);
+        return Ok((findings, Vec::new()));
     }
-    let back = reaches_back_to(rules, open, at.since);
-    let known = with_closed_since(session, open, back).await?;
-    let mut names: Vec<String> = rules.iter().map(|r| r.metric.clone()).collect();
-    names.sort();
-    names.dedup();
-    let range = TimeRange::new(back, Timestamp::from_micros(at.now.micros().saturating_add(1)));
-    let mut windows = std::pin::pin!(bellwether_sql::windows::windows(session, &WindowSpec { metrics: Some(names), range }).await?);
-    let mut turns = Turns::new(rules, known);
-    while let Some(window) = windows.next().await {
-        findings.extend(turns.judge(&window?, at));
+    let mut courses = courses::saved(session, rules, open, at).await?;
+    let on_course: BTreeSet<&str> = rules.iter().filter(|r| has_course(r)).map(|r| r.metric.as_str()).collect();
+    let (along, plain): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|r| on_course.contains(r.metric.as_str()));
+    let mut passes = vec![(plain.as_slice(), Which::All, reaches_back_to(&plain, open, at.since))];
+    match courses::continued(&courses, &along) {
+        None => passes.push((&along, Which::All, reaches_back_to(&along, open, at.since))),
+        Some((series, from)) => {
+            let beside: Vec<Rule> = along.iter().filter(|r| !has_course(r)).cloned().collect();
+            passes.push((&along, Which::Only(series.clone()), from.min(reaches_back_to(&beside, open, at.since))));
+            passes.push((&along, Which::Except(series), reaches_back_to(&along, open, at.since)));
+        }
+    }
+    let mut turns = Turns::new(rules, with_closed_since(session, open, reaches_back_to(rules, open, at.since)).await?);
+    for (rules, series, back) in passes.into_iter().filter(|(rules, ..)| !rules.is_empty()) {
+        let metrics: BTreeSet<String> = rules.iter().map(|r| r.metric.clone()).collect();
+        let range = TimeRange::new(back, Timestamp::from_micros(at.now.micros().saturating_add(1)));
+        let spec = WindowSpec { metrics: Some(metrics.into_iter().collect()), series, range };
+        let mut windows = std::pin::pin!(bellwether_sql::windows::windows(session, &spec).await?);
+        while let Some(window) = windows.next().await {
+            findings.extend(turns.judge(&window?, &mut courses, at));
+        }
     }
     findings.extend(turns.end(at));
     findings.signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
-    Ok(findings)
+    Ok((findings, courses::rows(courses, rules, at)?))
 }
 
 /// The open signals and those that closed since.
@@ -291,6 +314,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     // A round that crashed half-way has used its sequence: go past it.
     let mut sequence = wanted;
     for table in [
+        &tables::DETECTOR_STATES,
         &tables::SIGNALS,
         &tables::INCIDENTS,
         &tables::MATCHES,
@@ -305,6 +329,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     }
     let lane = [Lane::new(LANE, sequence)];
     let c = &judged.conclusions;
+    lake.append_rows(&tables::DETECTOR_STATES, &judged.states, &lane).await?;
     lake.append_rows(&tables::SIGNALS, &c.signals, &lane).await?;
     lake.append_rows(&tables::INCIDENTS, &c.incidents, &lane).await?;
     lake.append_rows(&tables::MATCHES, &c.matches, &lane).await?;
@@ -328,3 +353,6 @@ pub async fn replay(spec: &RoundSpec<'_>, lake: &Lake, id: &RoundId, now: Timest
     let judged = judge_round(&spec, &snapshot, original.as_of, now, &mut Memory::default()).await?;
     Ok((original, judged))
 }
+
+#[cfg(test)]
+mod tests;

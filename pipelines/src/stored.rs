@@ -157,7 +157,13 @@ impl Stored {
 
     /// All samples of these metrics in a range.
     pub async fn windows(&self, metrics: &[&str], range: TimeRange) -> Result<Vec<Window>, SqlError> {
-        self.session.windows(&WindowSpec { metrics: Some(metrics.iter().map(|m| (*m).to_owned()).collect()), range }).await
+        self.session
+            .windows(&WindowSpec {
+                metrics: Some(metrics.iter().map(|m| (*m).to_owned()).collect()),
+                series: bellwether_sql::windows::Which::All,
+                range,
+            })
+            .await
     }
 
     async fn ids(&self, sql: &str) -> Result<HashSet<String>, SqlError> {

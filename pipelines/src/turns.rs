@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, detect};
+use bellwether_detectors::course::Courses;
+use bellwether_detectors::detect::{Evaluation, Findings, detect, detect_along};
 use bellwether_detectors::rule::Rule;
 use bellwether_model::id::{RuleName, SeriesId};
 use bellwether_model::series::Window;
@@ -25,7 +26,7 @@ impl<'a> Turns<'a> {
     }
 
     /// Judges one window by the rules for its metrics, knowing the signals on its series.
-    pub(crate) fn judge(&mut self, window: &Window, at: &Evaluation) -> Findings {
+    pub(crate) fn judge(&mut self, window: &Window, courses: &mut Courses, at: &Evaluation) -> Findings {
         let here: HashSet<SeriesId> = window.series.iter().map(|s| s.series_id).collect();
         let is_here = |s: &Signal| matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
         let (known, waiting): (Vec<Signal>, _) = std::mem::take(&mut self.waiting).into_iter().partition(is_here);
@@ -33,7 +34,7 @@ impl<'a> Turns<'a> {
         let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
         let rules: Vec<Rule> = self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
         self.met.extend(metrics.into_iter().map(str::to_owned));
-        detect(&rules, &known, window, at)
+        detect_along(&rules, &known, courses, window, at)
     }
 
     /// After the last window: ends signals whose series is gone, and names the rules without any series.
@@ -73,7 +74,7 @@ mod tests {
         let mut turns = Turns::new(rules, known);
         let mut all = Findings::default();
         for window in windows {
-            all.extend(turns.judge(window, at));
+            all.extend(turns.judge(window, &mut Courses::default(), at));
         }
         all.extend(turns.end(at));
         all

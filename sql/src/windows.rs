@@ -1,8 +1,10 @@
 //! Samples for detectors: whole series, in order, each sample once, in pieces of bounded size.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bellwether_lake::scan::{self, SampleQuery};
+use bellwether_model::id::SeriesId;
 use bellwether_model::series::Window;
 use bellwether_model::time::{TimeRange, Timestamp};
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -16,8 +18,32 @@ use crate::session::Session;
 pub struct WindowSpec {
     /// Metric names; all metrics when none.
     pub metrics: Option<Vec<String>>,
+    /// Of those metrics, which series.
+    pub series: Which,
     /// When they were measured. The session's `as_of` cuts it further.
     pub range: TimeRange,
+}
+
+/// Some series.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Each.
+    #[default]
+    All,
+    /// These.
+    Only(BTreeSet<SeriesId>),
+    /// Each but these.
+    Except(BTreeSet<SeriesId>),
+}
+
+impl Which {
+    fn has(&self, id: i64) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(these) => these.contains(&SeriesId(id)),
+            Self::Except(these) => !these.contains(&SeriesId(id)),
+        }
+    }
 }
 
 /// The wanted samples as windows of up to about a million samples, in order of series id. A series is in one window whole; series
@@ -29,8 +55,11 @@ pub async fn windows(
     spec: &WindowSpec,
 ) -> Result<impl Stream<Item = Result<Window, SqlError>> + Send + use<>, SqlError> {
     let snapshot = session.snapshot();
-    let names = Arc::new(series(snapshot, spec.metrics.as_deref()).await?);
-    let wanted = spec.metrics.as_ref().map(|_| Arc::new(names.keys().copied().collect::<Vec<_>>()));
+    let mut names = series(snapshot, spec.metrics.as_deref()).await?;
+    names.retain(|id, _| spec.series.has(*id));
+    let names = Arc::new(names);
+    let is_all = spec.metrics.is_none() && spec.series == Which::All;
+    let wanted = (!is_all).then(|| Arc::new(names.keys().copied().collect::<Vec<_>>()));
     let known_until =
         session.options().as_of.map_or(spec.range.end, |at| spec.range.end.min(Timestamp::from_micros(at.micros().saturating_add(1))));
     let range = TimeRange::new(spec.range.start, known_until);

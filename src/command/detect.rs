@@ -125,7 +125,7 @@ async fn judge(session: &Session, rules: &[Rule], at: &Evaluation) -> Result<(Fi
     let mut metrics: Vec<String> = rules.iter().map(|r| r.metric.clone()).collect();
     metrics.dedup();
     let range = TimeRange::new(reaches_back_to(rules, &[], at.since), Timestamp::from_micros(at.now.micros().saturating_add(1)));
-    let spec = WindowSpec { metrics: Some(metrics), range };
+    let spec = WindowSpec { metrics: Some(metrics), series: windows::Which::All, range };
     let stream = windows::windows(session, &spec).await.map_err(|e| sql_failure(&e))?;
     let judged = stream.map(|window| {
         let (rules, at) = (rules.to_vec(), at.clone());

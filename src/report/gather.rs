@@ -203,7 +203,11 @@ async fn charts(session: &Session, rules: &[Rule], rows: &Rows, range: TimeRange
             }
             let picture = TimeRange::new(incident.opened_at - BEFORE, (incident.closed_at.unwrap_or(range.end) + AFTER).min(range.end));
             if !drawn.contains_key(series_id) {
-                let spec = WindowSpec { metrics: Some(vec![metric.clone()]), range: TimeRange::new(picture.start - lookback, range.end) };
+                let spec = WindowSpec {
+                    metrics: Some(vec![metric.clone()]),
+                    series: bellwether_sql::windows::Which::All,
+                    range: TimeRange::new(picture.start - lookback, range.end),
+                };
                 for window in session.windows(&spec).await? {
                     for slice in window.iter() {
                         let mut one = Window::new();

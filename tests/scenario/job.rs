@@ -47,11 +47,7 @@ fn a_change_that_makes_latency_worse_is_rolled_back() {
     let effects = world.effects();
     assert_eq!(effects.len(), 2, "{effects:#?}");
     let took = effects[1].at - effects[0].at;
-    // By its own record it waited in full; the server saw the change a moment after the step had begun.
-    let moments = "SELECT min(recorded_at) FILTER (WHERE state = 'verifying') AS begun, min(recorded_at) FILTER (WHERE state = 'rolling_back') AS ended";
-    let waited = format!("SELECT CAST(CAST(ended AS BIGINT) - CAST(begun AS BIGINT) AS BIGINT) FROM ({moments} FROM executions)");
-    assert!(world.desk.count(&waited) >= 5_000_000, "the change was given its stabilisation: {:#?}", world.executions());
-    assert!(took >= Duration::from_secs(4), "the change was given its stabilisation: {took:?}");
+    assert!(took >= Duration::from_secs(5), "the change was given its stabilisation: {took:?}");
     assert!(took < Duration::from_secs(60), "from the change to its undoing: {took:?}");
     world.desk.run("audit verify").expect(0);
 }

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::analyze::analyze;
 use crate::bands::bands;
+use crate::course::Saved;
 use crate::judging::Judging;
 use crate::preset::Preset;
 use crate::rule::{MethodSpec, Persistence, Season, Watch};
@@ -63,6 +64,34 @@ fn stream(rule: &Rule, ts: &[i64], values: &[f64], rounds: &[i64]) -> Vec<Signal
             current.insert(row.signal_id.clone(), row.clone());
             rows.push(row);
         }
+        since = *now;
+    }
+    rows
+}
+
+/// As [`stream`], by a program that starts anew for each round: presets go on from courses that were saved as text, and are
+/// given no sample before them.
+fn restarted(rule: &Rule, ts: &[i64], values: &[f64], rounds: &[i64]) -> Vec<Signal> {
+    let (mut rows, mut current, mut since) = (Vec::new(), BTreeMap::<_, Signal>::new(), 0);
+    let mut stored: Vec<(Timestamp, String)> = Vec::new();
+    for now in rounds {
+        let rules = std::slice::from_ref(rule);
+        let open: Vec<Signal> = current.values().filter(|s| s.is_open()).cloned().collect();
+        let since_then = Timestamp::from_micros(since);
+        let before = continues_from(rule, open.first().map(|s| s.opened_at), since_then);
+        let latest = stored.iter().rev().find(|(until, _)| *until <= before);
+        let saved = latest.map(|(until, text)| Saved { until: *until, course: serde_json::from_str(text).unwrap() });
+        let from = saved.as_ref().map_or_else(|| reaches_back_to(rules, &open, since_then), |s| s.until);
+        let known: Vec<Signal> = current.values().filter(|s| s.closed_at.is_none_or(|t| t >= from)).cloned().collect();
+        let part: Vec<usize> = (0..ts.len()).filter(|i| ts[*i] >= from.micros() && ts[*i] <= *now).collect();
+        let (t, v): (Vec<i64>, Vec<f64>) = part.iter().map(|i| (ts[*i], values[*i])).unzip();
+        let saved = saved.map(|s| ((rule.name.clone(), iris().series_id), s));
+        let mut courses = Courses { saved: saved.into_iter().collect(), reached: Vec::new() };
+        for row in detect_along(rules, &known, &mut courses, &window(&t, &v), &at(since, *now)).signals {
+            current.insert(row.signal_id.clone(), row.clone());
+            rows.push(row);
+        }
+        stored.extend(courses.reached.into_iter().map(|(_, _, s)| (s.until, serde_json::to_string(&s.course).unwrap())));
         since = *now;
     }
     rows
@@ -339,8 +368,9 @@ proptest! {
         rounds.push(last);
         prop_assert!(rule.validate().is_ok());
         let (once, often) = (batch(&rule, &ts, &values, last), stream(&rule, &ts, &values, &rounds));
-        prop_assert_eq!(once.len(), often.len());
-        for (a, b) in once.iter().zip(&often) {
+        let anew = restarted(&rule, &ts, &values, &rounds);
+        prop_assert_eq!((once.len(), once.len()), (often.len(), anew.len()));
+        for (a, b) in once.iter().chain(&once).zip(often.iter().chain(&anew)) {
             prop_assert_eq!((&a.signal_id, a.state, a.opened_at, a.last_at, a.closed_at), (&b.signal_id, b.state, b.opened_at, b.last_at, b.closed_at));
             let close = |x: f64, y: f64| (x - y).abs() <= 1e-9 * x.abs().max(1.0);
             prop_assert!(close(a.score, b.score) && close(a.value, b.value) && close(a.expected, b.expected), "{a:?} {b:?}");

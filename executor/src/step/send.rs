@@ -1,4 +1,6 @@
 //! Executing: each step of the plan is written down, sent, and seen on its object, in order.
+//!
+//! A call that sent something ends there, so that stabilisation is counted from an instant after the last step was seen.
 
 use bellwether_model::execution::ExecutionState;
 use bellwether_model::plan::Step;
@@ -26,20 +28,24 @@ enum Sent {
 
 pub(super) async fn go_on(journal: &Journal, cluster: &Cluster, record: &Record, now: Timestamp) -> Result<Option<Next>, StepError> {
     let effects = journal.effects(&record.execution_id).await?;
+    let mut sent_now = false;
     for (i, step) in record.plan.body.steps.iter().enumerate() {
         let effect = effects.iter().find(|e| e.direction == Direction::Apply && e.step == i);
         let sent = match effect {
-            Some(effect) if effect.settled == Some(Settled::Observed) => Sent::Observed,
+            Some(effect) if effect.settled == Some(Settled::Observed) => continue,
             Some(effect) if effect.settled.is_some() => stop(journal, record, "a step was refused".into(), now).await?,
             Some(effect) => recover(journal, cluster, record, (effect, i, step), now).await?,
             None if record.session.as_deref() != Some(journal.session()) => return Ok(Some(Next::Readmit)),
             None => begin(journal, cluster, record, (i, step), now).await?,
         };
         match sent {
-            Sent::Observed => {}
+            Sent::Observed => sent_now = true,
             Sent::Moved => return Ok(None),
             Sent::Later => return Ok(Some(Next::Wait { at: now + RETRY })),
         }
+    }
+    if sent_now {
+        return Ok(Some(Next::Wait { at: now }));
     }
     let wait = record.plan.body.verification.stabilization;
     enter(journal, record, ExecutionState::Verifying, format!("every step is in; measuring after {wait}"), Vec::new(), now).await?;

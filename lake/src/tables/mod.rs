@@ -69,6 +69,7 @@ tables! {
     nodes NODES,
     changes CHANGES,
     costs COSTS,
+    detector_states DETECTOR_STATES,
     signals SIGNALS,
     incidents INCIDENTS,
     matches MATCHES,

@@ -14,7 +14,7 @@ use bellwether_model::unit::{Replicas, Unit};
 use datafusion::physical_plan::displayable;
 
 use super::*;
-use crate::windows::WindowSpec;
+use crate::windows::{Which, WindowSpec};
 
 const DAY: i64 = 86_400;
 
@@ -117,7 +117,7 @@ async fn an_empty_ledger_answers_every_view_with_nothing() {
         assert!(schema.fields().len() > 1 && batches.iter().all(|b| b.num_rows() == 0), "{}", view.name);
     }
     assert_eq!(session.evidence().await.unwrap(), crate::Evidence::default());
-    let spec = WindowSpec { metrics: None, range: TimeRange::new(at(0), at(10)) };
+    let spec = WindowSpec { metrics: None, series: Which::All, range: TimeRange::new(at(0), at(10)) };
     assert!(session.windows(&spec).await.unwrap().is_empty());
 }
 
@@ -184,7 +184,7 @@ async fn windows_hold_each_series_whole_once_and_in_order() {
     let (_folder, lake) = empty().await;
     with_samples(&lake).await;
     let session = session(&lake, SessionOptions::at(at(3 * DAY))).await;
-    let spec = WindowSpec { metrics: Some(vec!["latency_p95".into()]), range: TimeRange::new(at(0), at(3 * DAY)) };
+    let spec = WindowSpec { metrics: Some(vec!["latency_p95".into()]), series: Which::All, range: TimeRange::new(at(0), at(3 * DAY)) };
     let windows = session.windows(&spec).await.unwrap();
     assert_eq!(windows.len(), 1);
     let window = &windows[0];

@@ -42,7 +42,7 @@ pub(super) async fn series(config: &Config) -> Result<Vec<LabelledSeries>, Failu
         })
         .collect();
     let range = TimeRange::new(Timestamp::from_micros(0), clock::now());
-    let spec = WindowSpec { metrics: Some(metrics.into_iter().collect()), range };
+    let spec = WindowSpec { metrics: Some(metrics.into_iter().collect()), series: windows::Which::All, range };
     let stream = windows::windows(&session, &spec).await.map_err(|e| sql_failure(&e))?;
     let mut found = Vec::new();
     let mut stream = std::pin::pin!(stream);

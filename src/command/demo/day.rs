@@ -104,7 +104,7 @@ impl Day {
                 show.note(&format!("{}  {}", at.utc().format("%H:%M"), incident.title));
             }
         }
-        self.act(cycle, at, show, told).await.map(|_| ())
+        self.act(cycle, at, show, told).await
     }
 
     /// The minutes up to the next round, as long as something is under way.
@@ -132,7 +132,14 @@ impl Day {
         }))
     }
 
+    /// Does what can be done at this instant; what was sent is looked at again at once.
     async fn act(&self, cycle: &Cycle, at: Timestamp, show: &Show, told: &mut Told) -> Result<(), Failure> {
+        while self.act_once(cycle, at, show, told).await?.is_some_and(|next| next <= at) {}
+        Ok(())
+    }
+
+    /// One call; gives when to look again.
+    async fn act_once(&self, cycle: &Cycle, at: Timestamp, show: &Show, told: &mut Told) -> Result<Option<Timestamp>, Failure> {
         let (acted, outcomes) = cycle.act(at).await?;
         for (id, state) in &acted.executions {
             tracing::debug!(%id, %state, %at, "acted");
@@ -144,7 +151,7 @@ impl Day {
             show.note(&format!("{}  {}: {}, {}", at.utc().format("%H:%M"), outcome.playbook_id, outcome.effect, outcome.detail));
             told.outcomes.push(outcome);
         }
-        Ok(())
+        Ok(acted.next_at)
     }
 }
 
