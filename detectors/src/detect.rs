@@ -10,9 +10,11 @@ use bellwether_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::hint;
+use crate::history::{History, history};
 use crate::past::measurements;
-use crate::rule::Rule;
-use crate::scan::{Ending, Seen, Stay, scan};
+use crate::peers::{self, Member};
+use crate::rule::{MethodSpec, Rule};
+use crate::scan::{Baseline, Ending, Seen, Stay, scan, scan_by};
 
 /// When and for which round is judged: samples in `(since, now]` are new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,9 @@ pub struct Skip {
     pub subject: Option<Subject>,
     /// Why.
     pub reason: SkipReason,
+    /// What is there and what is needed, for a series with too little history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 /// Why something was not judged.
@@ -146,6 +151,7 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
     let (mut judged, mut skipped, mut feeds) = (BTreeSet::new(), Vec::new(), Vec::new());
     for rule in rules {
         let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
+        let mut together = together(rule, window, positions);
         for &i in positions {
             let series = &window.series[i];
             let range = window.offsets[i]..window.offsets[i + 1];
@@ -153,7 +159,8 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
             let (ts, values) = measurements(all_ts, all_values);
             let known = past.remove(&(rule.name.as_str(), method, series.series_id)).unwrap_or_default();
             let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
-            let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut feeds, |seen| {
+            let baseline = together.next().unwrap_or_else(|| Baseline::new(rule, &ts, &values));
+            let counts = scan_by::<false, _>(baseline, rule, (&ts, &values), &known, span, &mut feeds, |seen| {
                 if !matches!(seen, Seen::Point { .. }) {
                     findings.signals.extend(row(rule, subject, &seen, at));
                 }
@@ -169,10 +176,11 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
                 0 => SkipReason::NoData,
                 _ => SkipReason::NotEnoughHistory,
             };
-            skipped.push((i, rule, reason));
+            let lacks = (reason == SkipReason::NotEnoughHistory).then(|| history(rule, &ts[..ts.partition_point(|t| *t <= span.1)]));
+            skipped.push((i, rule, reason, lacks));
         }
         if positions.is_empty() {
-            findings.skipped.push(Skip { rule: rule.name.clone(), subject: None, reason: SkipReason::NoSeries });
+            findings.skipped.push(Skip { rule: rule.name.clone(), subject: None, reason: SkipReason::NoSeries, history: None });
         }
         // Open signals whose series left the window altogether.
         let absent: Vec<_> = past.keys().filter(|(name, m, _)| *name == rule.name.as_str() && *m == method).copied().collect();
@@ -185,11 +193,27 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         }
     }
     findings.series = judged.len() as u64;
-    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason)| {
+    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason, history)| {
         let Series { series_id, metric, labels } = window.series[i].clone();
-        Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason }
+        Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason, history }
     }));
     findings
+}
+
+/// The baselines of a rule whose method takes all series of the metric at once, in order of the positions; nothing for other methods.
+fn together(rule: &Rule, window: &Window, positions: &[usize]) -> impl Iterator<Item = Baseline> + use<> {
+    let mut scored = Vec::new();
+    if let MethodSpec::Peers { .. } = rule.method {
+        let cut = |i: &usize| {
+            let range = window.offsets[*i]..window.offsets[*i + 1];
+            measurements(&window.ts[range.clone()], &window.values[range])
+        };
+        let cuts: Vec<_> = positions.iter().map(cut).collect();
+        let members: Vec<Member<'_>> =
+            positions.iter().zip(&cuts).map(|(i, (ts, values))| Member { labels: &window.series[*i].labels, ts, values }).collect();
+        scored = peers::along(rule, &members);
+    }
+    scored.into_iter().map(Baseline::Scored)
 }
 
 /// The ledger's row of a transition; `None` for a mere point.

@@ -21,7 +21,8 @@ use crate::band::{self, Band, Moments, Said};
 use crate::bound;
 use crate::ewma::Decaying;
 use crate::past::Past;
-use crate::rule::{MethodSpec, Rule};
+use crate::phases::Phases;
+use crate::rule::{MethodSpec, Rule, Season};
 use crate::scored::Scored;
 use crate::zscore::{Rolling, Seasonal};
 
@@ -71,6 +72,8 @@ pub(crate) struct Stay {
 /// A value, the band it was judged by, its score, and its probability without a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
+    /// Time of the value.
+    pub(crate) at: i64,
     pub(crate) score: f64,
     pub(crate) value: f64,
     pub(crate) band: Band,
@@ -109,13 +112,26 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     feeds: &mut Vec<bool>,
     sink: S,
 ) -> Counts {
+    scan_by::<POINTS, S>(Baseline::new(rule, ts, values), rule, (ts, values), known, (since, now), feeds, sink)
+}
+
+/// The same by a baseline that was made of more than the series itself.
+pub(crate) fn scan_by<const POINTS: bool, S: FnMut(Seen<'_>)>(
+    baseline: Baseline,
+    rule: &Rule,
+    (ts, values): (&[i64], &[f64]),
+    known: &[&Signal],
+    (since, now): (i64, i64),
+    feeds: &mut Vec<bool>,
+    sink: S,
+) -> Counts {
     let end = ts.partition_point(|t| *t <= now);
     let (ts, values) = (&ts[..end], &values[..end]);
     let new_from = ts.partition_point(|t| *t <= since);
     feeds.clear();
     feeds.resize(end, true);
     let counts = Counts { new: end - new_from, judged: 0 };
-    let (baseline, threshold, gap) = (Baseline::new(rule, ts, values), band::threshold(rule), rule.gap.micros());
+    let (threshold, gap) = (band::threshold(rule), rule.gap.micros());
     let mut scan =
         Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
     let mut i = scan.recall(known);
@@ -185,7 +201,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
                     Baseline::Fixed(band) => band,
                     _ => Band::between(signal.expected, signal.lower, signal.upper),
                 };
-                let peak = Peak { score: signal.score, value: signal.value, band, p_value: signal.p_value };
+                let peak = Peak { at: opened_at, score: signal.score, value: signal.value, band, p_value: signal.p_value };
                 Stay { last_at: signal.last_at.micros(), peak, ..self.stay(first, opened_at, band) }
             }
         };
@@ -195,7 +211,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
 
     /// A stay that begins at this position, with no point taken in yet.
     fn stay(&self, first: usize, opened_at: i64, band: Band) -> Stay {
-        let peak = Peak { score: 0.0, value: band.expected, band, p_value: None };
+        let peak = Peak { at: opened_at, score: 0.0, value: band.expected, band, p_value: None };
         let varies = self.rule.is_seasonal() || matches!(self.baseline, Baseline::Scored(_));
         let frozen = (!varies).then_some(band);
         Stay { opened_at, last_at: opened_at, peak, reported: 0.0, calm: 0, calm_from: first, first, frozen }
@@ -396,13 +412,13 @@ impl Stay {
         }
         let score = band.score(rule.watch, value);
         if score > self.peak.score {
-            self.peak = Peak { score, value, band, p_value: band.p_value(rule.watch, value) };
+            self.peak = Peak { at: t, score, value, band, p_value: band.p_value(rule.watch, value) };
         }
     }
 }
 
 /// A baseline of any method, moving along one series.
-enum Baseline {
+pub(crate) enum Baseline {
     Rolling(Rolling),
     Seasonal(Seasonal),
     Ewma(Decaying),
@@ -411,14 +427,16 @@ enum Baseline {
 }
 
 impl Baseline {
-    fn new(rule: &Rule, ts: &[i64], values: &[f64]) -> Self {
+    pub(crate) fn new(rule: &Rule, ts: &[i64], values: &[f64]) -> Self {
         let min = rule.min_samples as usize;
         match rule.method {
             MethodSpec::Zscore { season: None, .. } => Self::Rolling(Rolling::new(rule.lookback, min)),
-            MethodSpec::Zscore { season: Some(season), .. } => Self::Seasonal(Seasonal::new(rule.lookback, season, min)),
+            MethodSpec::Zscore { season: Some(Season { cycle, slot }), .. } => {
+                Self::Seasonal(Seasonal::new(Phases::new(cycle, rule.calendar.clone(), rule.lookback), slot, min))
+            }
             MethodSpec::Ewma { half_life, .. } => Self::Ewma(Decaying::new(half_life, rule.lookback, min)),
             MethodSpec::Bound { above, below } => Self::Fixed(bound::band(above, below, rule.min_deviation)),
-            MethodSpec::Preset { preset, weight, threshold } => Self::Scored(Scored::along(rule, (preset, weight), threshold, ts, values)),
+            _ => Self::Scored(Scored::along(rule, ts, values)),
         }
     }
 }

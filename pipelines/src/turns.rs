@@ -1,5 +1,5 @@
 //! Many windows, each series whole in one of them: every rule and every known signal has its turn in the window where its
-//! series is, and those without a series at the end.
+//! series is, and those without a series at the end. What takes all series of a metric together has its turn at the end, too.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -12,8 +12,10 @@ use bellwether_model::signal::{Signal, Subject};
 /// What is still to be judged after some windows.
 pub(crate) struct Turns<'a> {
     rules: &'a [Rule],
-    /// Signals whose series was not met yet.
+    /// Signals whose series was not met yet, or whose rule takes series together.
     waiting: Vec<Signal>,
+    /// The series that rules take together, of all windows so far.
+    aside: Window,
     /// Metrics that were met.
     met: BTreeSet<String>,
 }
@@ -21,25 +23,35 @@ pub(crate) struct Turns<'a> {
 impl<'a> Turns<'a> {
     /// Before the first window. `known` as [`detect`] wants it, for all windows together.
     pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>) -> Self {
-        Self { rules, waiting: known, met: BTreeSet::new() }
+        Self { rules, waiting: known, aside: Window::new(), met: BTreeSet::new() }
     }
 
     /// Judges one window by the rules for its metrics, knowing the signals on its series.
     pub(crate) fn judge(&mut self, window: &Window, at: &Evaluation) -> Findings {
         let here: HashSet<SeriesId> = window.series.iter().map(|s| s.series_id).collect();
-        let is_here = |s: &Signal| matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
+        let together: BTreeSet<&RuleName> = self.rules.iter().filter(|r| r.is_together()).map(|r| &r.name).collect();
+        let is_here = |s: &Signal| {
+            let met = matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
+            met && !together.contains(&s.rule)
+        };
         let (known, waiting): (Vec<Signal>, _) = std::mem::take(&mut self.waiting).into_iter().partition(is_here);
         self.waiting = waiting;
         let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
-        let rules: Vec<Rule> = self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
+        let (later, rules): (Vec<Rule>, Vec<Rule>) =
+            self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().partition(Rule::is_together);
+        if !later.is_empty() {
+            self.aside.extend(&window.only(|series| later.iter().any(|r| r.metric == series.metric)));
+        }
         self.met.extend(metrics.into_iter().map(str::to_owned));
         detect(&rules, &known, window, at)
     }
 
-    /// After the last window: ends signals whose series is gone, and names the rules without any series.
+    /// After the last window: judges what takes series together, ends signals whose series is gone, and names the rules without any series.
     pub(crate) fn end(self, at: &Evaluation) -> Findings {
-        let mut findings = detect(self.rules, &self.waiting, &Window::new(), at);
-        let silent = |name: &RuleName| self.rules.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
+        let (together, alone): (Vec<Rule>, Vec<Rule>) = self.rules.iter().cloned().partition(Rule::is_together);
+        let mut findings = detect(&alone, &self.waiting, &Window::new(), at);
+        findings.extend(detect(&together, &self.waiting, &self.aside, at));
+        let silent = |name: &RuleName| self.rules.iter().any(|r| r.name == *name && (r.is_together() || !self.met.contains(&r.metric)));
         findings.skipped.retain(|skip| silent(&skip.rule));
         findings
     }
@@ -49,9 +61,10 @@ impl<'a> Turns<'a> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use bellwether_detectors::judging::Judging;
     use bellwether_model::id::RoundId;
     use bellwether_model::series::Series;
-    use bellwether_model::signal::SignalState;
+    use bellwether_model::signal::{Method, SignalState};
     use bellwether_model::time::{Span, Timestamp};
     use bellwether_model::unit::Unit;
 
@@ -77,6 +90,25 @@ mod tests {
         }
         all.extend(turns.end(at));
         all
+    }
+
+    #[test]
+    fn peers_meet_though_they_come_in_windows_of_their_own() {
+        let rule = Judging { method: Some(Method::Peers), lookback: Some(Span::from_hours(5)), ..Judging::default() };
+        let rules = [rule.rule(&RuleName::new("odd"), "queue", Unit::Number).unwrap(), Rule::new("queue", "queue", Unit::Number)];
+        let wave = |i: i64| 50.0 + 20.0 * (i as f64 / 30.0).sin();
+        let noise = |i: i64, n: i64| ((i * 7_919 + n * 104_729) % 101) as f64 / 50.0;
+        let odd = move |i: i64| if i >= 590 { wave(i) - 12.0 } else { wave(i) + noise(i, 3) };
+        let windows = [window("a", move |i| wave(i) + noise(i, 1)), window("b", move |i| wave(i) + noise(i, 2)), window("c", odd)];
+        let minute = |n: i64| Timestamp::from_secs(n * 60);
+        let at = |since: i64, now: i64| Evaluation { round_id: RoundId::new("rnd"), since: minute(since), now: minute(now) };
+        let found = judged(&rules, vec![], &windows, &at(300, 595));
+        let [signal] = &found.signals[..] else { panic!("{:#?}", found.signals) };
+        assert_eq!((signal.rule.as_str(), signal.subject.label("service")), ("odd", Some("c")));
+        // It goes on in the next round, whose windows come one by one too.
+        assert_eq!(judged(&rules, vec![signal.clone()], &windows, &at(595, 598)).signals, []);
+        let alone = judged(&rules, vec![], &windows[..1], &at(300, 595));
+        assert_eq!((alone.signals.len(), alone.skipped_by_reason()), (0, BTreeMap::new()), "the other rule judged it");
     }
 
     #[test]

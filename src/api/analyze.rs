@@ -51,7 +51,7 @@ pub struct AnalyzeRequest {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     labels: Labels,
-    /// `zscore`, `ewma`, `novelty`, `telemetry` or `auto`. When absent, a configured rule with this very query judges as in rounds, and any other query is judged by
+    /// `zscore`, `ewma`, `seasonal`, `mstl`, `novelty`, `telemetry` or `auto`. When absent, a configured rule with this very query judges as in rounds, and any other query is judged by
     /// z-score.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
