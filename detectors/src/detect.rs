@@ -122,11 +122,16 @@ pub fn reaches_back_to(rules: &[Rule], open: &[Signal], since: Timestamp) -> Tim
     rules.iter().map(|rule| rule.reaches_back_to(opened(rule).map_or(since, |t| t.min(since)))).min().unwrap_or(since)
 }
 
+/// The metrics whose series must all be in one window, because a rule compares them with each other.
+pub fn taken_together(rules: &[Rule]) -> BTreeSet<String> {
+    rules.iter().filter(|r| r.is_together()).map(|r| r.metric.clone()).collect()
+}
+
 /// Judges the new samples of a window by every rule for their metric.
 ///
 /// `known` holds the latest row of each signal that is open, and of those that closed within a lookback (see
 /// [`reaches_back_to`]): they say where a new normal began, and what is kept out of the baseline. The window holds samples from [`reaches_back_to`] on;
-/// with less, judging still works, on less history. Rules must be valid ([`Rule::validate`]).
+/// with less, judging still works, on less history. All series of a metric that is [`taken_together`] are in it. Rules must be valid ([`Rule::validate`]).
 ///
 /// # Guarantees
 /// The same signals (ids, times, scores to rounding), whether a span of time is judged by one call or by many, each with

@@ -260,7 +260,7 @@ impl Rule {
         }
     }
 
-    /// Whether all series of the metric must be judged together, in one call.
+    /// Whether series of the metric are compared with each other.
     pub fn is_together(&self) -> bool {
         matches!(self.method, MethodSpec::Peers { .. })
     }

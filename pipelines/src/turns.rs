@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, detect};
+use bellwether_detectors::detect::{Evaluation, Findings, detect, taken_together};
 use bellwether_detectors::rule::Rule;
 use bellwether_model::id::{RuleName, SeriesId};
 use bellwether_model::series::Window;
@@ -12,9 +12,10 @@ use bellwether_model::signal::{Signal, Subject};
 /// What is still to be judged after some windows.
 pub(crate) struct Turns<'a> {
     rules: &'a [Rule],
-    /// Signals whose series was not met yet, or whose rule takes series together.
+    /// Signals whose series was not met yet, or whose metric is taken together.
     waiting: Vec<Signal>,
-    /// The series that rules take together, of all windows so far.
+    /// Metrics whose series are compared with each other, and these series of all windows so far.
+    together: BTreeSet<String>,
     aside: Window,
     /// Metrics that were met.
     met: BTreeSet<String>,
@@ -23,36 +24,35 @@ pub(crate) struct Turns<'a> {
 impl<'a> Turns<'a> {
     /// Before the first window. `known` as [`detect`] wants it, for all windows together.
     pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>) -> Self {
-        Self { rules, waiting: known, aside: Window::new(), met: BTreeSet::new() }
+        Self { rules, waiting: known, together: taken_together(rules), aside: Window::new(), met: BTreeSet::new() }
     }
 
     /// Judges one window by the rules for its metrics, knowing the signals on its series.
     pub(crate) fn judge(&mut self, window: &Window, at: &Evaluation) -> Findings {
+        let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
+        let rules: Vec<Rule> =
+            self.rules.iter().filter(|r| metrics.contains(r.metric.as_str()) && !self.together.contains(&r.metric)).cloned().collect();
         let here: HashSet<SeriesId> = window.series.iter().map(|s| s.series_id).collect();
-        let together: BTreeSet<&RuleName> = self.rules.iter().filter(|r| r.is_together()).map(|r| &r.name).collect();
-        let is_here = |s: &Signal| {
-            let met = matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
-            met && !together.contains(&s.rule)
+        let is_here = |s: &Signal| match &s.subject {
+            Subject::Series { series_id, metric, .. } => here.contains(series_id) && !self.together.contains(metric),
+            Subject::Column { .. } => false,
         };
         let (known, waiting): (Vec<Signal>, _) = std::mem::take(&mut self.waiting).into_iter().partition(is_here);
         self.waiting = waiting;
-        let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
-        let (later, rules): (Vec<Rule>, Vec<Rule>) =
-            self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().partition(Rule::is_together);
-        if !later.is_empty() {
-            self.aside.extend(&window.only(|series| later.iter().any(|r| r.metric == series.metric)));
+        if metrics.iter().any(|metric| self.together.contains(*metric)) {
+            self.aside.extend(&window.only(|series| self.together.contains(&series.metric)));
         }
         self.met.extend(metrics.into_iter().map(str::to_owned));
         detect(&rules, &known, window, at)
     }
 
-    /// After the last window: judges what takes series together, ends signals whose series is gone, and names the rules without any series.
+    /// After the last window: judges what is taken together, ends signals whose series is gone, and names the rules without any series.
     pub(crate) fn end(self, at: &Evaluation) -> Findings {
-        let (together, alone): (Vec<Rule>, Vec<Rule>) = self.rules.iter().cloned().partition(Rule::is_together);
+        let (together, alone): (Vec<Rule>, Vec<Rule>) = self.rules.iter().cloned().partition(|r| self.together.contains(&r.metric));
         let mut findings = detect(&alone, &self.waiting, &Window::new(), at);
-        findings.extend(detect(&together, &self.waiting, &self.aside, at));
-        let silent = |name: &RuleName| self.rules.iter().any(|r| r.name == *name && (r.is_together() || !self.met.contains(&r.metric)));
+        let silent = |name: &RuleName| alone.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
         findings.skipped.retain(|skip| silent(&skip.rule));
+        findings.extend(detect(&together, &self.waiting, &self.aside, at));
         findings
     }
 }

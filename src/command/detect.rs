@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, Skip, SkipReason, detect, reaches_back_to};
+use bellwether_detectors::detect::{Evaluation, Findings, Skip, SkipReason, detect, reaches_back_to, taken_together};
 use bellwether_detectors::hint;
 use bellwether_detectors::history::History;
 use bellwether_detectors::judging::Judging;
@@ -146,8 +146,8 @@ async fn judge(session: &Session, rules: &[Rule], at: &Evaluation) -> Result<(Fi
     let range = TimeRange::new(reaches_back_to(rules, &[], at.since), Timestamp::from_micros(at.now.micros().saturating_add(1)));
     let spec = WindowSpec { metrics: Some(metrics), range };
     let stream = windows::windows(session, &spec).await.map_err(|e| sql_failure(&e))?;
-    let (together, alone): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(Rule::is_together);
-    let aside: BTreeSet<String> = together.iter().map(|r| r.metric.clone()).collect();
+    let aside = taken_together(rules);
+    let (together, alone): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|rule| aside.contains(&rule.metric));
     let judged = stream.map(|window| {
         let (rules, aside, at) = (alone.clone(), aside.clone(), at.clone());
         async move {
