@@ -204,7 +204,7 @@ pub struct DetectArgs {
     #[arg(long = "metric", value_name = "NAME")]
     pub metrics: Vec<String>,
     /// Judge by these methods with their defaults instead of the configured rules; may be given several times.
-    #[arg(long = "method", value_name = "zscore|ewma|novelty|telemetry|auto")]
+    #[arg(long = "method", value_name = "zscore|ewma|seasonal|mstl|peers|novelty|telemetry|auto")]
     pub methods: Vec<String>,
     /// Exit with code 3 when a signal of this severity or worse is found.
     #[arg(long, value_enum, value_name = "SEVERITY")]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::band::is_measurement;
 use crate::ewma::Decaying;
 use crate::hint;
+use crate::history::history;
 use crate::past::{Past, measurements};
 use crate::rule::{MethodSpec, Rule};
 use crate::scan::{Room, Seen, scan};
@@ -76,10 +77,13 @@ pub fn analyze(rule: &Rule, slice: SeriesSlice<'_>) -> Analysis {
         return nothing(Verdict::Inconclusive, format!("the latest sample of {metric} is not a number"));
     }
     let Some((_, band, in_signal)) = latest.filter(|(position, ..)| position + 1 == values.len()) else {
-        let hint = format!("{metric} has too little history before its latest sample: {} of it are needed", rule.min_samples);
+        let hint = match rule.is_together() {
+            true => format!("{metric} is judged by {} together with its peers, in rounds and by `detect`, and not alone", rule.name),
+            false => format!("{metric} has too little history before its latest sample: {}", history(rule, &ts)),
+        };
         return nothing(Verdict::Inconclusive, hint);
     };
-    let mut hint = hint::of_value(rule, metric, labels, *last, &band);
+    let mut hint = hint::of_value(rule, metric, labels, ts.last().copied().unwrap_or_default(), *last, &band);
     let is_out = band.is_out(rule.watch, *last);
     let verdict = match (in_signal, is_out) {
         (true, _) => Verdict::Fail,

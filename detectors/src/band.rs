@@ -151,7 +151,7 @@ pub fn is_measurement(value: f64) -> bool {
 pub(crate) fn threshold(rule: &Rule) -> f64 {
     match rule.method {
         MethodSpec::Zscore { threshold, .. } | MethodSpec::Ewma { threshold, .. } => threshold,
-        MethodSpec::Bound { .. } | MethodSpec::Preset { .. } => 1.0,
+        _ => 1.0,
     }
 }
 

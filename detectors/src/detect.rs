@@ -9,10 +9,13 @@ use bellwether_model::signal::{Method, Signal, SignalState, Subject};
 use bellwether_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::band::Band;
 use crate::course::Courses;
 use crate::hint;
+use crate::history::{History, history};
 use crate::past::measurements;
-use crate::rule::Rule;
+use crate::peers::{self, Member};
+use crate::rule::{MethodSpec, Rule};
 use crate::scan::{Ending, Room, Seen, Stay, scan};
 
 /// When and for which round is judged: samples in `(since, now]` are new.
@@ -48,6 +51,9 @@ pub struct Skip {
     pub subject: Option<Subject>,
     /// Why.
     pub reason: SkipReason,
+    /// What is there and what is needed, for a series with too little history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 /// Why something was not judged.
@@ -125,11 +131,16 @@ pub fn continues_from(rule: &Rule, opened_at: Option<Timestamp>, since: Timestam
     opened_at.map_or(since, |t| t.min(since)) - pending
 }
 
+/// The metrics whose series must all be in one window, because a rule compares them with each other.
+pub fn taken_together(rules: &[Rule]) -> BTreeSet<String> {
+    rules.iter().filter(|r| r.is_together()).map(|r| r.metric.clone()).collect()
+}
+
 /// Judges the new samples of a window by every rule for their metric.
 ///
 /// `known` holds the latest row of each signal that is open, and of those that closed within a lookback (see
 /// [`reaches_back_to`]): they say where a new normal began, and what is kept out of the baseline. The window holds samples from [`reaches_back_to`] on;
-/// with less, judging still works, on less history. Rules must be valid ([`Rule::validate`]).
+/// with less, judging still works, on less history. All series of a metric that is [`taken_together`] are in it. Rules must be valid ([`Rule::validate`]).
 ///
 /// # Guarantees
 /// The same signals (ids, times, scores to rounding), whether a span of time is judged by one call or by many, each with
@@ -165,6 +176,7 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
     let (mut judged, mut skipped, mut room) = (BTreeSet::new(), Vec::new(), Room::default());
     for rule in rules {
         let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
+        let mut together = together(rule, window, positions);
         for &i in positions {
             let series = &window.series[i];
             let range = window.offsets[i]..window.offsets[i + 1];
@@ -173,6 +185,7 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
             let known = past.remove(&(rule.name.as_str(), method, series.series_id)).unwrap_or_default();
             let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
             room.course = courses.saved.remove(&(rule.name.clone(), series.series_id));
+            room.told = together.next();
             let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut room, |seen| {
                 if !matches!(seen, Seen::Point { .. }) {
                     findings.signals.extend(row(rule, subject, &seen, at));
@@ -190,10 +203,11 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
                 0 => SkipReason::NoData,
                 _ => SkipReason::NotEnoughHistory,
             };
-            skipped.push((i, rule, reason));
+            let lacks = (reason == SkipReason::NotEnoughHistory).then(|| history(rule, &ts[..ts.partition_point(|t| *t <= span.1)]));
+            skipped.push((i, rule, reason, lacks));
         }
         if positions.is_empty() {
-            findings.skipped.push(Skip { rule: rule.name.clone(), subject: None, reason: SkipReason::NoSeries });
+            findings.skipped.push(Skip { rule: rule.name.clone(), subject: None, reason: SkipReason::NoSeries, history: None });
         }
         // Open signals whose series left the window altogether.
         let absent: Vec<_> = past.keys().filter(|(name, m, _)| *name == rule.name.as_str() && *m == method).copied().collect();
@@ -206,11 +220,28 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
         }
     }
     findings.series = judged.len() as u64;
-    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason)| {
+    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason, history)| {
         let Series { series_id, metric, labels } = window.series[i].clone();
-        Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason }
+        Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason, history }
     }));
     findings
+}
+
+/// What a rule whose method takes all series of the metric at once says of their samples, in order of the positions; nothing for other
+/// methods.
+fn together(rule: &Rule, window: &Window, positions: &[usize]) -> impl Iterator<Item = Vec<Option<Band>>> + use<> {
+    let mut scored = Vec::new();
+    if let MethodSpec::Peers { .. } = rule.method {
+        let cut = |i: &usize| {
+            let range = window.offsets[*i]..window.offsets[*i + 1];
+            measurements(&window.ts[range.clone()], &window.values[range])
+        };
+        let cuts: Vec<_> = positions.iter().map(cut).collect();
+        let members: Vec<Member<'_>> =
+            positions.iter().zip(&cuts).map(|(i, (ts, values))| Member { labels: &window.series[*i].labels, ts, values }).collect();
+        scored = peers::along(rule, &members);
+    }
+    scored.into_iter()
 }
 
 /// The ledger's row of a transition; `None` for a mere point.

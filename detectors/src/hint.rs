@@ -3,7 +3,7 @@
 use bellwether_model::inventory::Entity;
 use bellwether_model::series::Labels;
 use bellwether_model::signal::{Direction, Signal};
-use bellwether_model::time::{Span, Timestamp};
+use bellwether_model::time::Timestamp;
 use bellwether_model::unit::Unit;
 
 use crate::band::Band;
@@ -29,7 +29,7 @@ fn subject(metric: &str, labels: &Labels) -> String {
 }
 
 /// A value against its band: `640 ms, 3.4 x its expected 188 ms (usual up to 240 ms)`.
-fn against(rule: &Rule, value: f64, band: &Band) -> String {
+fn against(rule: &Rule, at: i64, value: f64, band: &Band) -> String {
     let show = |v: f64| rule.unit.show(v);
     let direction = band.direction(rule.watch, value);
     if let MethodSpec::Bound { .. } = rule.method {
@@ -37,10 +37,12 @@ fn against(rule: &Rule, value: f64, band: &Band) -> String {
         let word = if band.is_out(rule.watch, value) { side } else { "within" };
         return format!("{}, {word} its bound of {}", show(value), show(bound));
     }
-    let expected = if rule.is_seasonal() { "its usual for this time of" } else { "its expected" };
-    let expected = match (rule.is_seasonal(), season_name(rule)) {
-        (true, phase) => format!("{expected} {phase}, {}", show(band.expected)),
-        (false, _) => format!("{expected} {}", show(band.expected)),
+    let expected = match rule.cycle() {
+        Some(cycle) => {
+            format!("its usual for {}, {}", rule.calendar.phase(cycle, Timestamp::from_micros(at)), show(band.expected))
+        }
+        None if matches!(rule.method, MethodSpec::Peers { .. }) => format!("what its peers explain, {}", show(band.expected)),
+        None => format!("its expected {}", show(band.expected)),
     };
     if band.preset.is_some() && band.is_out(rule.watch, value) && (band.lower..=band.upper).contains(&value) {
         let range = format!("expected {}, so far between {} and {}", show(band.expected), show(band.lower), show(band.upper));
@@ -63,34 +65,24 @@ fn against(rule: &Rule, value: f64, band: &Band) -> String {
     }
 }
 
-fn season_name(rule: &Rule) -> &'static str {
-    const DAY: Span = Span::from_days(1);
-    const WEEK: Span = Span::from_days(7);
-    match rule.method {
-        MethodSpec::Zscore { season: Some(season), .. } if season.period == DAY => "day",
-        MethodSpec::Zscore { season: Some(season), .. } if season.period == WEEK => "week",
-        _ => "season",
-    }
-}
-
 fn lasting(from: i64, to: i64) -> String {
     Signal::lasting(Timestamp::from_micros(from), Timestamp::from_micros(to))
 }
 
 /// The hint of a value that was judged on its own.
-pub(crate) fn of_value(rule: &Rule, metric: &str, labels: &Labels, value: f64, band: &Band) -> String {
-    format!("{} is {}", subject(metric, labels), against(rule, value, band))
+pub(crate) fn of_value(rule: &Rule, metric: &str, labels: &Labels, at: i64, value: f64, band: &Band) -> String {
+    format!("{} is {}", subject(metric, labels), against(rule, at, value, band))
 }
 
 /// The hint of a signal that opened or worsened.
 pub(crate) fn of_open(rule: &Rule, metric: &str, labels: &Labels, stay: &Stay) -> String {
-    let Peak { value, band, .. } = &stay.peak;
-    format!("{} is {}{}", subject(metric, labels), against(rule, *value, band), lasting(stay.opened_at, stay.last_at))
+    let Peak { at, value, band, .. } = &stay.peak;
+    format!("{} is {}{}", subject(metric, labels), against(rule, *at, *value, band), lasting(stay.opened_at, stay.last_at))
 }
 
 /// The hint of a signal that ended.
 pub(crate) fn of_end(rule: &Rule, metric: &str, labels: &Labels, stay: &Stay, ending: Ending, closed_at: i64) -> String {
-    let (subject, worst) = (subject(metric, labels), against(rule, stay.peak.value, &stay.peak.band));
+    let (subject, worst) = (subject(metric, labels), against(rule, stay.peak.at, stay.peak.value, &stay.peak.band));
     match ending {
         Ending::Calm => {
             let after = lasting(stay.opened_at, closed_at).replace(" for ", " after ");

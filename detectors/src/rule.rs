@@ -9,8 +9,10 @@ use bellwether_model::time::{Span, Timestamp};
 use bellwether_model::unit::Unit;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calendar::{Calendar, Cycle};
 use crate::course;
 use crate::judging::Judging;
+use crate::phases::Phases;
 use crate::preset::Preset;
 
 /// How one metric is judged: one method, its line, and what keeps false alarms down. A metric may have several rules.
@@ -30,7 +32,11 @@ pub struct Rule {
     pub watch: Watch,
     /// The method with its own settings.
     pub method: MethodSpec,
-    /// How many of the latest points must deviate before a signal opens. Default: 2 of 3, and 1 of 1 for presets.
+    /// The clocks and holidays by which a season of the calendar is told. Default UTC, no holidays.
+    pub calendar: Calendar,
+    /// Labels whose values the peers of a series have in common; only for `peers`. Default none: all series of the metric are peers.
+    pub group_by: Vec<String>,
+    /// How many of the latest points must deviate before a signal opens. Default: 2 of 3, and 1 of 1 for presets, seasonal and mstl.
     pub persistence: Persistence,
     /// A deviation smaller than this is never one, in the base unit. Default 0.
     pub min_deviation: f64,
@@ -95,6 +101,23 @@ pub enum MethodSpec {
         /// The detector's score at the decision line. Default 1.
         threshold: f64,
     },
+    /// Robust distance from the median of the same phase of earlier seasons: [`crate::seasons`].
+    Seasonal {
+        /// Robust standard deviations at the decision line. Default 5.
+        threshold: f64,
+        /// What repeats; `None`: it is looked for in the series. Default the hour of the day.
+        season: Option<Cycle>,
+    },
+    /// Robust distance from level, day and week together: [`crate::seasons`].
+    Mstl {
+        /// Robust standard deviations at the decision line. Default 5.
+        threshold: f64,
+    },
+    /// Departure from what the other series of its group explain: [`crate::peers`].
+    Peers {
+        /// Robust standard deviations at the decision line. Default 5.
+        threshold: f64,
+    },
     /// Fixed bounds in the base unit: [`crate::bound`].
     Bound {
         /// Values above this deviate.
@@ -107,8 +130,8 @@ pub enum MethodSpec {
 /// A repeating pattern: the time of day, or of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Season {
-    /// How long one season is, such as 1 day.
-    pub period: Span,
+    /// What repeats.
+    pub cycle: Cycle,
     /// A point has the same phase when it is at most this far from it. Default 30 minutes.
     pub slot: Span,
 }
@@ -200,8 +223,18 @@ pub enum RuleError {
         wanted: &'static str,
     },
     /// Drift of columns is not judged by metric rules.
-    #[error("method {0} judges columns of datasets, not metrics; choose zscore, ewma, bound, novelty, telemetry or auto")]
+    #[error(
+        "method {0} judges columns of datasets, not metrics; choose zscore, ewma, bound, seasonal, mstl, peers, novelty, telemetry or auto"
+    )]
     NotForMetrics(Method),
+    /// The lookback does not hold one season.
+    #[error("season is {season}, but must be above 0 and at most the lookback, which is {lookback}; a season of it lasts {}", season.length())]
+    SeasonTooLong {
+        /// What was written.
+        season: Cycle,
+        /// The rule's lookback.
+        lookback: Span,
+    },
     /// A bound rule bounds nothing.
     #[error("method bound needs above, below or both")]
     NoBound,
@@ -221,24 +254,52 @@ impl Rule {
             MethodSpec::Ewma { .. } => Method::Ewma,
             MethodSpec::Bound { .. } => Method::Bound,
             MethodSpec::Preset { preset, .. } => preset.into(),
+            MethodSpec::Seasonal { .. } => Method::Seasonal,
+            MethodSpec::Mstl { .. } => Method::Mstl,
+            MethodSpec::Peers { .. } => Method::Peers,
         }
+    }
+
+    /// Whether series of the metric are compared with each other.
+    pub fn is_together(&self) -> bool {
+        matches!(self.method, MethodSpec::Peers { .. })
     }
 
     /// Whether values are compared with the same phase of earlier seasons.
     pub fn is_seasonal(&self) -> bool {
-        matches!(self.method, MethodSpec::Zscore { season: Some(_), .. })
+        self.cycle().is_some()
+    }
+
+    /// What repeats, where values are compared with the same phase of earlier seasons.
+    pub fn cycle(&self) -> Option<Cycle> {
+        match self.method {
+            MethodSpec::Zscore { season, .. } => season.map(|s| s.cycle),
+            MethodSpec::Seasonal { season, .. } => season,
+            MethodSpec::Mstl { .. } => Some(Cycle::HourOfWeek),
+            _ => None,
+        }
     }
 
     /// The earliest point that judging from `from` on (or an open signal since `from`) may need.
     pub fn reaches_back_to(&self, from: Timestamp) -> Timestamp {
         let pending = self.gap.times(i64::from(self.persistence.n) - 1);
         let baseline = match self.method {
-            MethodSpec::Zscore { season: Some(season), .. } => self.lookback + season.slot,
+            MethodSpec::Zscore { season: Some(Season { cycle, slot }), .. } => Phases::reach_of(cycle, self.lookback) + slot,
             MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. } => self.lookback,
             MethodSpec::Bound { .. } => Span::ZERO,
-            MethodSpec::Preset { .. } => return (from - pending).min(course::begins(self.lookback, from - pending)),
+            MethodSpec::Preset { .. } | MethodSpec::Seasonal { .. } | MethodSpec::Mstl { .. } | MethodSpec::Peers { .. } => {
+                return (from - pending).min(course::begins(self.lookback, from - pending));
+            }
         };
         from - pending - baseline
+    }
+
+    /// Whether the lookback holds a season.
+    fn holds(&self, cycle: Cycle) -> Result<(), RuleError> {
+        if cycle.length() > Span::ZERO && cycle.length() <= self.lookback {
+            return Ok(());
+        }
+        Err(RuleError::SeasonTooLong { season: cycle, lookback: self.lookback })
     }
 
     /// Checks what the types cannot: every number in its range.
@@ -253,15 +314,14 @@ impl Rule {
         match self.method {
             MethodSpec::Zscore { threshold, season } => {
                 check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
-                if let Some(Season { period, slot }) = season {
-                    check(
-                        period > Span::ZERO && period <= self.lookback,
-                        "season",
-                        period.to_string(),
-                        "above 0 and at most the lookback",
-                    )?;
-                    check(self.lookback <= period.times(64), "lookback", self.lookback.to_string(), "at most 64 seasons")?;
-                    check(slot.times(2) < period, "slot", slot.to_string(), "less than half the season")?;
+                if let Some(Season { cycle, slot }) = season {
+                    self.holds(cycle)?;
+                    check(self.lookback <= cycle.length().times(64), "lookback", self.lookback.to_string(), "at most 64 seasons")?;
+                    let (whole, wanted) = match cycle {
+                        Cycle::Every(length) => (length, "less than half the season"),
+                        _ => (Span::from_days(1), "less than half a day"),
+                    };
+                    check(slot.times(2) < whole, "slot", slot.to_string(), wanted)?;
                 }
             }
             MethodSpec::Ewma { threshold, half_life } => {
@@ -273,6 +333,18 @@ impl Rule {
                 check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
                 let weight = weight.unwrap_or(0.0);
                 check((0.0..=1.0).contains(&weight), "weight", weight.to_string(), "0 to 1")?;
+            }
+            MethodSpec::Seasonal { threshold, season } => {
+                check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
+                season.map_or(Ok(()), |cycle| self.holds(cycle))?;
+            }
+            MethodSpec::Mstl { threshold } => {
+                check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?;
+                let two_weeks = self.lookback >= Cycle::HourOfWeek.length().times(2);
+                check(two_weeks, "lookback", self.lookback.to_string(), "at least 14d, because a week must have been seen twice")?;
+            }
+            MethodSpec::Peers { threshold } => {
+                check(positive(threshold), "threshold", threshold.to_string(), "above 0 and at most 1000000")?
             }
             MethodSpec::Bound { above: None, below: None } => return Err(RuleError::NoBound),
             MethodSpec::Bound { above, below } => {

@@ -22,7 +22,8 @@ use crate::bound;
 use crate::course::{self, Saved};
 use crate::ewma::Decaying;
 use crate::past::Past;
-use crate::rule::{MethodSpec, Rule};
+use crate::phases::Phases;
+use crate::rule::{MethodSpec, Rule, Season};
 use crate::zscore::{Rolling, Seasonal};
 
 /// Why a signal ended. It can be read from the times of its last row: see [`Ending::of`].
@@ -71,6 +72,8 @@ pub(crate) struct Stay {
 /// A value, the band it was judged by, its score, and its probability without a change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
+    /// Time of the value.
+    pub(crate) at: i64,
     pub(crate) score: f64,
     pub(crate) value: f64,
     pub(crate) band: Band,
@@ -103,6 +106,8 @@ pub(crate) struct Room {
     feeds: Vec<bool>,
     /// For a preset: where to go on; afterwards, the course to save, if any.
     pub(crate) course: Option<Saved>,
+    /// For a method that takes several series together: what it says of each sample of this one. Taken by the scan.
+    pub(crate) told: Option<Vec<Option<Band>>>,
 }
 
 /// Scans one series (times, values), whose values are all measurements.
@@ -115,7 +120,7 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     (ts, values): (&[i64], &[f64]),
     known: &[&Signal],
     (since, now): (i64, i64),
-    Room { feeds, course }: &mut Room,
+    Room { feeds, course, told }: &mut Room,
     sink: S,
 ) -> Counts {
     let end = ts.partition_point(|t| *t <= now);
@@ -124,7 +129,11 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     feeds.clear();
     feeds.resize(end, true);
     let counts = Counts { new: end - new_from, judged: 0 };
-    let (baseline, threshold, gap) = (Baseline::new(rule, ts, values, now, course), band::threshold(rule), rule.gap.micros());
+    let baseline = match told.take() {
+        Some(bands) => Baseline::Scored(bands),
+        None => Baseline::new(rule, ts, values, now, course),
+    };
+    let (threshold, gap) = (band::threshold(rule), rule.gap.micros());
     let mut scan =
         Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
     let mut i = scan.recall(known);
@@ -194,7 +203,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
                     Baseline::Fixed(band) => band,
                     _ => Band::between(signal.expected, signal.lower, signal.upper),
                 };
-                let peak = Peak { score: signal.score, value: signal.value, band, p_value: signal.p_value };
+                let peak = Peak { at: opened_at, score: signal.score, value: signal.value, band, p_value: signal.p_value };
                 Stay { last_at: signal.last_at.micros(), peak, ..self.stay(first, opened_at, band) }
             }
         };
@@ -204,7 +213,7 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
 
     /// A stay that begins at this position, with no point taken in yet.
     fn stay(&self, first: usize, opened_at: i64, band: Band) -> Stay {
-        let peak = Peak { score: 0.0, value: band.expected, band, p_value: None };
+        let peak = Peak { at: opened_at, score: 0.0, value: band.expected, band, p_value: None };
         let varies = self.rule.is_seasonal() || matches!(self.baseline, Baseline::Scored(_));
         let frozen = (!varies).then_some(band);
         Stay { opened_at, last_at: opened_at, peak, reported: 0.0, calm: 0, calm_from: first, first, frozen }
@@ -405,7 +414,7 @@ impl Stay {
         }
         let score = band.score(rule.watch, value);
         if score > self.peak.score {
-            self.peak = Peak { score, value, band, p_value: band.p_value(rule.watch, value) };
+            self.peak = Peak { at: t, score, value, band, p_value: band.p_value(rule.watch, value) };
         }
     }
 }
@@ -416,7 +425,7 @@ enum Baseline {
     Seasonal(Seasonal),
     Ewma(Decaying),
     Fixed(Band),
-    /// What a preset says of each sample.
+    /// What a detector of its own course says of each sample.
     Scored(Vec<Option<Band>>),
 }
 
@@ -426,10 +435,12 @@ impl Baseline {
         let min = rule.min_samples as usize;
         match rule.method {
             MethodSpec::Zscore { season: None, .. } => Self::Rolling(Rolling::new(rule.lookback, min)),
-            MethodSpec::Zscore { season: Some(season), .. } => Self::Seasonal(Seasonal::new(rule.lookback, season, min)),
+            MethodSpec::Zscore { season: Some(Season { cycle, slot }), .. } => {
+                Self::Seasonal(Seasonal::new(Phases::new(cycle, rule.calendar.clone(), rule.lookback), slot, min))
+            }
             MethodSpec::Ewma { half_life, .. } => Self::Ewma(Decaying::new(half_life, rule.lookback, min)),
             MethodSpec::Bound { above, below } => Self::Fixed(bound::band(above, below, rule.min_deviation)),
-            MethodSpec::Preset { .. } => {
+            _ => {
                 let (bands, reached) = course::along(rule, course.take(), (ts, values), now);
                 *course = reached;
                 Self::Scored(bands)

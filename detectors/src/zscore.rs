@@ -12,7 +12,7 @@ use bellwether_model::time::Span;
 
 use crate::band::Moments;
 use crate::past::Past;
-use crate::rule::Season;
+use crate::phases::Phases;
 
 /// Sums are taken anew when their largest value is this much above what is left of it.
 const CANCELLATION: f64 = 1e4;
@@ -166,35 +166,25 @@ fn fed<'a>(past: &Past<'a>, low: usize, high: usize) -> impl Iterator<Item = f64
 /// The samples of the same phase in each earlier season of the lookback.
 #[derive(Clone, Debug)]
 pub struct Seasonal {
-    period: i64,
+    phases: Phases,
     slot: i64,
     min_samples: usize,
     floor: usize,
     end: usize,
     t: i64,
-    /// Positions `low..high` of the slot one, two, … seasons ago.
+    /// Positions `low..high` of the slot around each of the phases.
     ranges: Vec<(usize, usize)>,
     sums: Sums,
 }
 
 impl Seasonal {
-    /// Empty slots for each whole season of the lookback; there are moments from `min_samples` (at least 2) on.
-    pub fn new(lookback: Span, season: Season, min_samples: usize) -> Self {
-        let seasons = (lookback.micros() / season.period.micros().max(1)).clamp(0, 64) as usize;
-        let (period, slot) = (season.period.micros(), season.slot.micros());
-        Self {
-            period,
-            slot,
-            min_samples: min_samples.max(2),
-            floor: 0,
-            end: 0,
-            t: i64::MIN,
-            ranges: vec![(0, 0); seasons],
-            sums: Sums::default(),
-        }
+    /// Empty slots around these phases; there are moments from `min_samples` (at least 2) on.
+    pub fn new(phases: Phases, slot: Span, min_samples: usize) -> Self {
+        let ranges = vec![(0, 0); phases.distances().len()];
+        Self { phases, slot: slot.micros(), min_samples: min_samples.max(2), floor: 0, end: 0, t: i64::MIN, ranges, sums: Sums::default() }
     }
 
-    /// Moments of the samples before position `end` that are within a slot of `t` less one, two, … seasons; `None` for too few.
+    /// Moments of the samples before position `end` that are within a slot of the same phase as `t` in earlier seasons; `None` for too few.
     pub fn at(&mut self, past: &Past<'_>, t: i64, end: usize) -> Option<Moments> {
         self.advance(past, t, end);
         self.sums.moments(self.min_samples)
@@ -214,12 +204,12 @@ impl Seasonal {
 
     /// Moves the slots. Cheap when `t` and `end` rise from call to call; otherwise they are read anew.
     pub(crate) fn advance(&mut self, past: &Past<'_>, t: i64, end: usize) {
-        if end < self.end || t < self.t || past.floor != self.floor {
+        if self.phases.turn_to(t) || end < self.end || t < self.t || past.floor != self.floor {
             self.rebuild(past, t, end);
         } else {
             (self.end, self.t) = (end, t);
-            for (k, (low, high)) in self.ranges.iter_mut().enumerate() {
-                let centre = t.saturating_sub(self.period.saturating_mul(k as i64 + 1));
+            for (distance, (low, high)) in self.phases.distances().iter().zip(&mut self.ranges) {
+                let centre = t.saturating_sub(*distance);
                 let (from, to) = (centre.saturating_sub(self.slot), centre.saturating_add(self.slot));
                 while *high < end && past.ts[*high] <= to {
                     if past.feeds[*high] && *high >= past.floor {
@@ -243,11 +233,12 @@ impl Seasonal {
     #[cold]
     fn rebuild(&mut self, past: &Past<'_>, t: i64, end: usize) {
         (self.floor, self.end, self.t) = (past.floor, end, t);
-        for (k, range) in self.ranges.iter_mut().enumerate() {
-            let centre = t.saturating_sub(self.period.saturating_mul(k as i64 + 1));
+        self.ranges.clear();
+        self.ranges.extend(self.phases.distances().iter().map(|distance| {
+            let centre = t.saturating_sub(*distance);
             let low = past.position(centre.saturating_sub(self.slot), end);
-            *range = (low, past.position(centre.saturating_add(self.slot).saturating_add(1), end).max(low));
-        }
+            (low, past.position(centre.saturating_add(self.slot).saturating_add(1), end).max(low))
+        }));
         self.sums = Sums::take(self.ranges.iter().flat_map(|(low, high)| fed(past, *low, *high)));
     }
 }
@@ -255,6 +246,7 @@ impl Seasonal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::{Calendar, Cycle};
     use proptest::prelude::*;
 
     fn two_pass(values: &[f64]) -> (f64, f64) {
@@ -300,8 +292,8 @@ mod tests {
         let mut feeds = vec![true; 240];
         feeds[72..96].fill(false);
         let past = Past { ts: &ts, values: &values, feeds: &feeds, floor: 0 };
-        let season = Season { period: Span::from_days(1), slot: Span::from_mins(30) };
-        let mut slots = Seasonal::new(Span::from_days(7), season, 2);
+        let phases = Phases::new(Cycle::Every(Span::from_days(1)), Calendar::default(), Span::from_days(7));
+        let mut slots = Seasonal::new(phases, Span::from_mins(30), 2);
         let got: Vec<_> = (0..240).map(|i| slots.at(&past, ts[i], i)).collect();
         assert_eq!(got[24 + 12], None);
         let want = two_pass(&[102.0, 104.0, 105.0, 106.0, 107.0, 108.0]);

@@ -6,28 +6,36 @@
 //! |---|---|---|---|
 //! | `ewma`, `robust`, `range`, `entropy`, `block` | change nothing | `robust`: of those in the window none; `range`: none | `range` |
 //! | `tail` | change nothing, nor does any rising function | none | – |
-//! | `seasonal`, `window` | shift and scale with the values | `window`: none | – |
+//! | `seasonal`, `mstl`, `window` | shift and scale with the values | `window`: none | – |
+//! | `period`, `alike` | change nothing | `alike`: of the columns none | – |
+//! | `principal` | errors scale with the square of the values | of the rows none | – |
 //! | `adwin` | change nothing, where its range scales along | – | – |
 //! | `hold`, `smooth`, `record`, `counter` | scale with the values | – | – |
 //! | `cusum` | takes standard deviations; turned upside down it turns its sign | – | – |
 //! | `pelt` | change nothing | turned back to front it cuts at the mirrored places | – |
 //! | `ordered` | – | none | – |
 
+use bellwether_detectors::calendar::Calendar;
 use bellwether_detectors::kernel::adwin::Adwin;
+use bellwether_detectors::kernel::alike::alike;
 use bellwether_detectors::kernel::block::{Charts, rolling_z_ewma};
 use bellwether_detectors::kernel::counter::Counter;
 use bellwether_detectors::kernel::cusum::Cusum;
 use bellwether_detectors::kernel::entropy::Novelty;
 use bellwether_detectors::kernel::ewma::Ewma;
 use bellwether_detectors::kernel::hold::{Hold, Smooth};
+use bellwether_detectors::kernel::mstl::Mstl;
 use bellwether_detectors::kernel::ordered::Ordered;
 use bellwether_detectors::kernel::pelt::change_points;
+use bellwether_detectors::kernel::period::period;
+use bellwether_detectors::kernel::principal::Principal;
 use bellwether_detectors::kernel::range::Range;
 use bellwether_detectors::kernel::record::Record;
 use bellwether_detectors::kernel::robust::{RobustZ, robust_z};
 use bellwether_detectors::kernel::seasonal::Seasonal;
 use bellwether_detectors::kernel::tail::Tail;
 use bellwether_detectors::kernel::window::Window;
+use bellwether_model::time::Span;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,6 +93,12 @@ fn kernels(low: f64, scale: f64) -> Vec<(&'static str, Law, Box<dyn Streaming>)>
         ("ewma", Law::Invariant, kernel(Ewma::new(60e6), |k: &mut Ewma, t, x| k.push(t, x))),
         ("hold", Law::Scales, kernel(Hold::new(7), |k: &mut Hold, _, x| k.push(x))),
         ("smooth", Law::Scales, kernel(Smooth::new(7), |k: &mut Smooth, _, x| k.push(x))),
+        (
+            "mstl",
+            Law::Equivariant,
+            // A second of the test is half an hour of the kernel, so that it sees days.
+            kernel(Mstl::new(&Calendar::default(), Span::from_days(28)), |k: &mut Mstl, t, x| k.push(t * 1_800, x).unwrap_or(x)),
+        ),
         ("range", Law::Invariant, kernel(Range::default(), |k: &mut Range, _, x| k.push(x))),
         ("record", Law::Scales, kernel(Record::new(9), |k: &mut Record, _, x| k.push(x))),
         ("robust", Law::Invariant, kernel(RobustZ::new(11, 0.1, 20.0), |k: &mut RobustZ, _, x| k.push(x))),
@@ -168,8 +182,8 @@ proptest! {
     ) {
         for (name, _, mut kernel) in kernels(0.0, 1.0) {
             for (t, x) in ts.iter().zip(&values) {
-                // Two take measurements only, and say so.
-                if ["window", "seasonal"].contains(&name) && (x.is_nan() || x.abs() > 1e119) {
+                // Three take measurements only, and say so.
+                if ["window", "seasonal", "mstl"].contains(&name) && (x.is_nan() || x.abs() > 1e119) {
                     continue;
                 }
                 let y = kernel.push(*t, *x);
@@ -181,6 +195,11 @@ proptest! {
         let mut robust = vec![0.0; 80];
         robust_z(&values, 9, 0.0, 20.0, &mut robust);
         prop_assert!(z.iter().chain(&ewma).chain(&robust).all(|s| s.is_finite()));
+        prop_assert!(period(&ts, &values).is_none_or(|p| p > 0));
+        prop_assert!(alike(&values, 4).iter().all(|cluster| cluster.len() >= 2));
+        if let Some(found) = Principal::learn(&values, 4) {
+            prop_assert!(found.line().is_finite() && found.error(&[1.0, 2.0, 3.0, 4.0]).is_finite());
+        }
         prop_assert!(change_points(&values, None).windows(2).all(|p| p[0] < p[1]));
     }
 
@@ -219,6 +238,31 @@ proptest! {
         let (mut whole, mut merged) = (of(&values), of(&values[..cut]).merge(of(&values[cut..])));
         prop_assert_eq!(whole.seen(), merged.seen());
         prop_assert_eq!(whole.push(next), merged.push(next));
+    }
+
+    /// Rows in another order teach the same; columns in another order are explained the same; and errors are those of scaled rows, squared.
+    #[test]
+    fn principal_components_know_no_order(noise in prop::collection::vec(-1.0f64..1.0, 240), turn in 1usize..4, power in -3i32..6) {
+        let width = 4;
+        let rows: Vec<f64> = noise.chunks(6).flat_map(|n| (0..width).map(|c| 2.0 * n[4] + n[5] * c as f64 + 0.5 * n[c])).collect();
+        let mean = |c: usize| rows.iter().skip(c).step_by(width).sum::<f64>() / (rows.len() / width) as f64;
+        let rows: Vec<f64> = rows.iter().enumerate().map(|(i, x)| x - mean(i % width)).collect();
+        let plain = Principal::learn(&rows, width).expect("enough rows");
+        let mut backwards: Vec<&[f64]> = rows.chunks(width).collect();
+        backwards.reverse();
+        let backwards = Principal::learn(&backwards.concat(), width).expect("the same rows");
+        let turned = |row: &[f64]| { let mut row = row.to_vec(); row.rotate_left(turn); row };
+        let sideways = Principal::learn(&rows.chunks(width).flat_map(turned).collect::<Vec<_>>(), width).expect("the same rows");
+        let scale = 2f64.powi(power);
+        let moved = Principal::learn(&rows.iter().map(|x| x * scale).collect::<Vec<_>>(), width).expect("the same rows");
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(1.0);
+        for row in rows.chunks(width).take(10) {
+            let error = plain.error(row);
+            prop_assert!(near(error, backwards.error(row)) && near(error, sideways.error(&turned(row))), "{} {}", error, sideways.error(&turned(row)));
+            let scaled: Vec<f64> = row.iter().map(|x| x * scale).collect();
+            prop_assert!(near(error * scale * scale, moved.error(&scaled)));
+        }
+        prop_assert!(near(plain.line(), backwards.line()) && near(plain.line() * scale * scale, moved.line()));
     }
 
     /// Series side by side do not know of each other: in another order they get the same scores, in that order.
@@ -283,6 +327,7 @@ fn edges_are_what_is_documented() {
     }
     assert_eq!(quiet("tail", &ts, &[7.0; 100]), [1.0; 100], "nothing is rare of what is always the same");
     assert_eq!(quiet("seasonal", &ts, &[7.0; 100]), [7.0; 100]);
+    assert_eq!(quiet("mstl", &ts, &[7.0; 100]), [7.0; 100]);
     for name in ["adwin", "counter", "cusum", "ewma", "hold", "smooth", "range", "record", "robust", "entropy"] {
         let said = quiet(name, &ts, &[f64::NAN; 100]);
         assert!(said.iter().all(|y| *y == 0.0), "{name} of no number: {said:?}");

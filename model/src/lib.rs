@@ -6,7 +6,7 @@
 //! This crate deliberately knows nothing of input and output, of async, of Arrow, or of any service's wire format.
 //!
 //! Modules in reading order:
-//! * [`time`], [`unit`], [`id`], [`digest`] — instants, quantities, identities;
+//! * [`time`], [`zone`], [`unit`], [`id`], [`digest`] — instants, quantities, identities;
 //! * [`series`] — a metric's identity and its samples;
 //! * [`inventory`], [`run`], [`dataset`], [`cost`] — what the fleet is, did, read and spent;
 //! * [`verdict`], [`signal`], [`incident`], [`label`], [`reject`] — what was judged, or refused on the way in;
@@ -36,3 +36,4 @@ pub mod state;
 pub mod time;
 pub mod unit;
 pub mod verdict;
+pub mod zone;

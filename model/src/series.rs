@@ -128,6 +128,20 @@ impl Window {
         self.values.extend_from_slice(values);
         self.offsets.push(self.ts.len());
     }
+    /// Adds the series of another window after those already here.
+    pub fn extend(&mut self, other: &Self) {
+        for slice in other.iter() {
+            self.push(slice.series.clone(), slice.ts, slice.values);
+        }
+    }
+    /// A window of the series that are wanted.
+    pub fn only(&self, wanted: impl Fn(&Series) -> bool) -> Self {
+        let mut only = Self::new();
+        for slice in self.iter().filter(|slice| wanted(slice.series)) {
+            only.push(slice.series.clone(), slice.ts, slice.values);
+        }
+        only
+    }
     /// How many series there are.
     pub fn len(&self) -> usize {
         self.series.len()

@@ -30,6 +30,12 @@ pub enum Method {
     Telemetry,
     /// One of the two, or both weighted.
     Auto,
+    /// Distance from the median of the same phase of earlier seasons.
+    Seasonal,
+    /// Distance from level, day and week together.
+    Mstl,
+    /// Departure from what the other series of a group explain.
+    Peers,
 }
 
 impl fmt::Display for Method {
@@ -43,6 +49,9 @@ impl fmt::Display for Method {
             Self::Novelty => "novelty",
             Self::Telemetry => "telemetry",
             Self::Auto => "auto",
+            Self::Seasonal => "seasonal",
+            Self::Mstl => "mstl",
+            Self::Peers => "peers",
         })
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::course::{Course, Courses, Saved, apart};
+use bellwether_detectors::course::{Course, Courses, Saved, apart, is_worth_saving};
 use bellwether_detectors::detect::{Evaluation, continues_from};
-use bellwether_detectors::rule::{MethodSpec, Rule};
+use bellwether_detectors::rule::Rule;
 use bellwether_model::digest::{CanonicalError, Digest};
 use bellwether_model::id::SeriesId;
 use bellwether_model::signal::{Signal, Subject};
@@ -16,11 +16,6 @@ use bellwether_sql::literal::{instant, text};
 use serde::{Deserialize, Serialize};
 
 use crate::round::RoundError;
-
-/// Whether a rule's detector has a state worth saving.
-pub(crate) fn has_course(rule: &Rule) -> bool {
-    matches!(rule.method, MethodSpec::Preset { .. })
-}
 
 /// What a state depends on beside the samples.
 fn basis(rule: &Rule) -> Result<Digest, CanonicalError> {
@@ -42,7 +37,7 @@ pub(crate) async fn saved(session: &Session, rules: &[Rule], open: &[Signal], at
         state: String,
     }
     let mut courses = Courses::default();
-    for rule in rules.iter().filter(|rule| has_course(rule)) {
+    for rule in rules.iter().filter(|rule| is_worth_saving(rule)) {
         let opened: BTreeMap<SeriesId, Timestamp> = open
             .iter()
             .filter(|s| s.rule == rule.name && s.is_open())
@@ -76,7 +71,7 @@ pub(crate) async fn saved(session: &Session, rules: &[Rule], open: &[Signal], at
 /// The series that every rule for their metric can go on with, and from when on their samples are needed for that.
 pub(crate) fn continued(courses: &Courses, rules: &[Rule]) -> Option<(BTreeSet<SeriesId>, Timestamp)> {
     let mut by_metric: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| has_course(rule)) {
+    for rule in rules.iter().filter(|rule| is_worth_saving(rule)) {
         by_metric.entry(&rule.metric).or_default().push(rule);
     }
     let has_all = |(rule, id): &(_, SeriesId)| {
@@ -90,7 +85,7 @@ pub(crate) fn continued(courses: &Courses, rules: &[Rule]) -> Option<(BTreeSet<S
 
 /// The rows to save.
 pub(crate) fn rows(courses: Courses, rules: &[Rule], at: &Evaluation) -> Result<Vec<DetectorState>, CanonicalError> {
-    let bases: BTreeMap<_, _> = rules.iter().filter(|r| has_course(r)).map(|r| Ok((&r.name, basis(r)?))).collect::<Result<_, _>>()?;
+    let bases: BTreeMap<_, _> = rules.iter().filter(|r| is_worth_saving(r)).map(|r| Ok((&r.name, basis(r)?))).collect::<Result<_, _>>()?;
     let row = |(rule, series_id, saved): (_, SeriesId, Saved)| {
         let basis = *bases.get(&rule)?;
         let state = serde_json::to_string(&saved.course).ok()?;

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to};
+use bellwether_detectors::course::is_worth_saving;
+use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to, taken_together};
 use bellwether_detectors::drift::{DriftRule, detect_drift};
 use bellwether_detectors::rule::Rule;
 use bellwether_embeddings::{Experience, Index, IndexError};
@@ -25,7 +26,7 @@ use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use crate::courses::{self, has_course};
+use crate::courses;
 use crate::history::histories;
 use crate::judge::{Conclusions, Evidence, Standards, judge};
 use crate::turns::Turns;
@@ -214,13 +215,14 @@ async fn metrics(
         return Ok((findings, Vec::new()));
     }
     let mut courses = courses::saved(session, rules, open, at).await?;
-    let on_course: BTreeSet<&str> = rules.iter().filter(|r| has_course(r)).map(|r| r.metric.as_str()).collect();
-    let (along, plain): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|r| on_course.contains(r.metric.as_str()));
+    let mut on_course: BTreeSet<String> = rules.iter().filter(|r| is_worth_saving(r)).map(|r| r.metric.clone()).collect();
+    on_course.retain(|metric| !taken_together(rules).contains(metric));
+    let (along, plain): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|r| on_course.contains(&r.metric));
     let mut passes = vec![(plain.as_slice(), Which::All, reaches_back_to(&plain, open, at.since))];
     match courses::continued(&courses, &along) {
         None => passes.push((&along, Which::All, reaches_back_to(&along, open, at.since))),
         Some((series, from)) => {
-            let beside: Vec<Rule> = along.iter().filter(|r| !has_course(r)).cloned().collect();
+            let beside: Vec<Rule> = along.iter().filter(|r| !is_worth_saving(r)).cloned().collect();
             passes.push((&along, Which::Only(series.clone()), from.min(reaches_back_to(&beside, open, at.since))));
             passes.push((&along, Which::Except(series), reaches_back_to(&along, open, at.since)));
         }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bellwether_model::time::{Span, Timestamp};
-use chrono_tz::Tz;
+use bellwether_model::zone::Zone;
 use croner::Cron;
 use croner::parser::{CronParser, Year};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -101,7 +101,7 @@ pub struct Due {
 impl Job {
     /// The first due time after `t`; none when the expression never matches again.
     pub fn next_after(&self, t: Timestamp) -> Option<Timestamp> {
-        let local = t.utc().with_timezone(&self.timezone.0);
+        let local = t.utc().with_timezone(&self.timezone.tz());
         let next = self.cron.cron.find_next_occurrence(&local, false).ok()?;
         Some(next.with_timezone(&chrono::Utc).into())
     }
@@ -131,7 +131,7 @@ impl Job {
     }
 
     fn latest_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let local = now.utc().with_timezone(&self.timezone.0);
+        let local = now.utc().with_timezone(&self.timezone.tz());
         let latest = self.cron.cron.find_previous_occurrence(&local, true).ok()?;
         Some(latest.with_timezone(&chrono::Utc).into())
     }
@@ -155,9 +155,6 @@ pub enum ParseScheduleError {
         /// Why.
         reason: String,
     },
-    /// Not a time zone.
-    #[error("{0:?} is not a time zone; write it as Europe/Berlin or UTC")]
-    Zone(String),
 }
 
 impl FromStr for Schedule {
@@ -190,44 +187,17 @@ impl PartialEq for Schedule {
     }
 }
 
-/// A time zone of the IANA database. Text form `Europe/Berlin`. Default UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Zone(Tz);
-
-impl Default for Zone {
-    fn default() -> Self {
-        Self(Tz::UTC)
+impl Serialize for Schedule {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
     }
 }
 
-impl FromStr for Zone {
-    type Err = ParseScheduleError;
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        s.parse().map(Self).map_err(|_| ParseScheduleError::Zone(s.to_owned()))
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
 }
-
-impl fmt::Display for Zone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
-    }
-}
-
-macro_rules! serde_as_text {
-    ($($name:ident),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                std::borrow::Cow::<str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-serde_as_text!(Schedule, Zone);
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 //! Many windows, each series whole in one of them: every rule and every known signal has its turn in the window where its
-//! series is, and those without a series at the end.
+//! series is, and those without a series at the end. What takes all series of a metric together has its turn at the end, too.
 
 use std::collections::{BTreeSet, HashSet};
 
 use bellwether_detectors::course::Courses;
-use bellwether_detectors::detect::{Evaluation, Findings, detect, detect_along};
+use bellwether_detectors::detect::{Evaluation, Findings, detect, detect_along, taken_together};
 use bellwether_detectors::rule::Rule;
 use bellwether_model::id::{RuleName, SeriesId};
 use bellwether_model::series::Window;
@@ -13,8 +13,11 @@ use bellwether_model::signal::{Signal, Subject};
 /// What is still to be judged after some windows.
 pub(crate) struct Turns<'a> {
     rules: &'a [Rule],
-    /// Signals whose series was not met yet.
+    /// Signals whose series was not met yet, or whose metric is taken together.
     waiting: Vec<Signal>,
+    /// Metrics whose series are compared with each other, and these series of all windows so far.
+    together: BTreeSet<String>,
+    aside: Window,
     /// Metrics that were met.
     met: BTreeSet<String>,
 }
@@ -22,26 +25,35 @@ pub(crate) struct Turns<'a> {
 impl<'a> Turns<'a> {
     /// Before the first window. `known` as [`detect`] wants it, for all windows together.
     pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>) -> Self {
-        Self { rules, waiting: known, met: BTreeSet::new() }
+        Self { rules, waiting: known, together: taken_together(rules), aside: Window::new(), met: BTreeSet::new() }
     }
 
     /// Judges one window by the rules for its metrics, knowing the signals on its series.
     pub(crate) fn judge(&mut self, window: &Window, courses: &mut Courses, at: &Evaluation) -> Findings {
+        let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
+        let rules: Vec<Rule> =
+            self.rules.iter().filter(|r| metrics.contains(r.metric.as_str()) && !self.together.contains(&r.metric)).cloned().collect();
         let here: HashSet<SeriesId> = window.series.iter().map(|s| s.series_id).collect();
-        let is_here = |s: &Signal| matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
+        let is_here = |s: &Signal| match &s.subject {
+            Subject::Series { series_id, metric, .. } => here.contains(series_id) && !self.together.contains(metric),
+            Subject::Column { .. } => false,
+        };
         let (known, waiting): (Vec<Signal>, _) = std::mem::take(&mut self.waiting).into_iter().partition(is_here);
         self.waiting = waiting;
-        let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
-        let rules: Vec<Rule> = self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
+        if metrics.iter().any(|metric| self.together.contains(*metric)) {
+            self.aside.extend(&window.only(|series| self.together.contains(&series.metric)));
+        }
         self.met.extend(metrics.into_iter().map(str::to_owned));
         detect_along(&rules, &known, courses, window, at)
     }
 
-    /// After the last window: ends signals whose series is gone, and names the rules without any series.
+    /// After the last window: judges what is taken together, ends signals whose series is gone, and names the rules without any series.
     pub(crate) fn end(self, at: &Evaluation) -> Findings {
-        let mut findings = detect(self.rules, &self.waiting, &Window::new(), at);
-        let silent = |name: &RuleName| self.rules.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
+        let (together, alone): (Vec<Rule>, Vec<Rule>) = self.rules.iter().cloned().partition(|r| self.together.contains(&r.metric));
+        let mut findings = detect(&alone, &self.waiting, &Window::new(), at);
+        let silent = |name: &RuleName| alone.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
         findings.skipped.retain(|skip| silent(&skip.rule));
+        findings.extend(detect(&together, &self.waiting, &self.aside, at));
         findings
     }
 }
@@ -50,9 +62,10 @@ impl<'a> Turns<'a> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use bellwether_detectors::judging::Judging;
     use bellwether_model::id::RoundId;
     use bellwether_model::series::Series;
-    use bellwether_model::signal::SignalState;
+    use bellwether_model::signal::{Method, SignalState};
     use bellwether_model::time::{Span, Timestamp};
     use bellwether_model::unit::Unit;
 
@@ -78,6 +91,25 @@ mod tests {
         }
         all.extend(turns.end(at));
         all
+    }
+
+    #[test]
+    fn peers_meet_though_they_come_in_windows_of_their_own() {
+        let rule = Judging { method: Some(Method::Peers), lookback: Some(Span::from_hours(5)), ..Judging::default() };
+        let rules = [rule.rule(&RuleName::new("odd"), "queue", Unit::Number).unwrap(), Rule::new("queue", "queue", Unit::Number)];
+        let wave = |i: i64| 50.0 + 20.0 * (i as f64 / 30.0).sin();
+        let noise = |i: i64, n: i64| ((i * 7_919 + n * 104_729) % 101) as f64 / 50.0;
+        let odd = move |i: i64| if i >= 590 { wave(i) - 12.0 } else { wave(i) + noise(i, 3) };
+        let windows = [window("a", move |i| wave(i) + noise(i, 1)), window("b", move |i| wave(i) + noise(i, 2)), window("c", odd)];
+        let minute = |n: i64| Timestamp::from_secs(n * 60);
+        let at = |since: i64, now: i64| Evaluation { round_id: RoundId::new("rnd"), since: minute(since), now: minute(now) };
+        let found = judged(&rules, vec![], &windows, &at(300, 595));
+        let [signal] = &found.signals[..] else { panic!("{:#?}", found.signals) };
+        assert_eq!((signal.rule.as_str(), signal.subject.label("service")), ("odd", Some("c")));
+        // It goes on in the next round, whose windows come one by one too.
+        assert_eq!(judged(&rules, vec![signal.clone()], &windows, &at(595, 598)).signals, []);
+        let alone = judged(&rules, vec![], &windows[..1], &at(300, 595));
+        assert_eq!((alone.signals.len(), alone.skipped_by_reason()), (0, BTreeMap::new()), "the other rule judged it");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct AnalyzeRequest {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     labels: Labels,
-    /// `zscore`, `ewma`, `novelty`, `telemetry` or `auto`. When absent, a configured rule with this very query judges as in rounds, and any other query is judged by
+    /// `zscore`, `ewma`, `seasonal`, `mstl`, `novelty`, `telemetry` or `auto`. When absent, a configured rule with this very query judges as in rounds, and any other query is judged by
     /// z-score.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -160,7 +160,7 @@ fn question(request: &AnalyzeRequest, known: &[MetricRule]) -> Result<Question, 
     let metric = known.iter().find(|m| m.expr == query || m.name == query);
     let expr = metric.map_or(query, |m| &m.expr).to_owned();
     let judged_by: Vec<Rule> = metric.filter(|_| request.method.is_none()).map(|m| m.detect.clone()).unwrap_or_default();
-    let reach = judged_by.iter().map(|r| r.lookback).max();
+    let reach = judged_by.iter().map(|r| r.lookback.min(SPANS.1)).max();
     let lookback = request.lookback.or(reach).unwrap_or(LOOKBACK);
     if !(SPANS.0..=SPANS.1).contains(&lookback) {
         return Err(Problem::bad(format!("a lookback is from {} to {}, not {lookback}", SPANS.0, SPANS.1)).at("/lookback"));

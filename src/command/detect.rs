@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, SkipReason, detect, reaches_back_to};
+use bellwether_detectors::detect::{Evaluation, Findings, Skip, SkipReason, detect, reaches_back_to, taken_together};
+use bellwether_detectors::hint;
+use bellwether_detectors::history::History;
 use bellwether_detectors::judging::Judging;
 use bellwether_detectors::rule::Rule;
 use bellwether_governance::yaml::suggestion;
 use bellwether_model::id::{RoundId, RuleName, SignalId};
-use bellwether_model::series::Window;
-use bellwether_model::signal::{Method, Severity, Signal};
+use bellwether_model::series::{Labels, Window};
+use bellwether_model::signal::{Method, Severity, Signal, Subject};
 use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
 use bellwether_sql::{Session, WindowSpec, windows};
@@ -36,7 +38,19 @@ struct Account {
     series: u64,
     samples: u64,
     skipped: BTreeMap<String, i64>,
+    /// What is there and what is needed, of series with too little history.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lacking: Vec<Lacking>,
     signals: Vec<Signal>,
+}
+
+/// A series with too little history for a rule.
+#[derive(Debug, Serialize)]
+struct Lacking {
+    rule: RuleName,
+    metric: String,
+    labels: Labels,
+    history: History,
 }
 
 /// Runs the command.
@@ -75,9 +89,13 @@ fn method(word: &str) -> Method {
         "novelty" => Method::Novelty,
         "telemetry" => Method::Telemetry,
         "auto" => Method::Auto,
-        other => {
-            usage(ErrorKind::InvalidValue, &format!("{other:?} is no method for --method: write zscore, ewma, novelty, telemetry or auto"))
-        }
+        "seasonal" => Method::Seasonal,
+        "mstl" => Method::Mstl,
+        "peers" => Method::Peers,
+        other => usage(
+            ErrorKind::InvalidValue,
+            &format!("{other:?} is no method for --method: write zscore, ewma, seasonal, mstl, peers, novelty, telemetry or auto"),
+        ),
     }
 }
 
@@ -120,27 +138,37 @@ async fn rules(config: &Config, session: &Session, wanted: &[String], methods: &
     Ok(rules)
 }
 
-/// Judges window by window, some side by side while the next ones are read. Also gives the metrics that have samples.
+/// Judges window by window, some side by side while the next ones are read, and at the end what takes all series of a metric. Also gives
+/// the metrics that have samples.
 async fn judge(session: &Session, rules: &[Rule], at: &Evaluation) -> Result<(Findings, BTreeSet<String>), Failure> {
     let mut metrics: Vec<String> = rules.iter().map(|r| r.metric.clone()).collect();
     metrics.dedup();
     let range = TimeRange::new(reaches_back_to(rules, &[], at.since), Timestamp::from_micros(at.now.micros().saturating_add(1)));
     let spec = WindowSpec { metrics: Some(metrics), series: windows::Which::All, range };
     let stream = windows::windows(session, &spec).await.map_err(|e| sql_failure(&e))?;
+    let aside = taken_together(rules);
+    let (together, alone): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|rule| aside.contains(&rule.metric));
     let judged = stream.map(|window| {
-        let (rules, at) = (rules.to_vec(), at.clone());
+        let (rules, aside, at) = (alone.clone(), aside.clone(), at.clone());
         async move {
             let window = window.map_err(|e| sql_failure(&e))?;
-            let judging = tokio::task::spawn_blocking(move || judge_window(&rules, &window, &at));
+            let judging = tokio::task::spawn_blocking(move || {
+                let (findings, metrics) = judge_window(&rules, &window, &at);
+                (findings, metrics, window.only(|series| aside.contains(&series.metric)))
+            });
             judging.await.map_err(|e| Failure::new(Kind::Internal, format!("judging stopped unexpectedly: {e}")))
         }
     });
-    let fold = |(mut all, mut seen): (Findings, BTreeSet<String>), (found, metrics): (Findings, BTreeSet<String>)| async move {
+    type Judged = (Findings, BTreeSet<String>, Window);
+    let fold = |(mut all, mut seen, mut kept): Judged, (found, metrics, window): Judged| async move {
         all.extend(found);
         seen.extend(metrics);
-        Ok((all, seen))
+        kept.extend(&window);
+        Ok((all, seen, kept))
     };
-    judged.buffered(THREADS).try_fold(Default::default(), fold).await
+    let (mut all, seen, kept) = judged.buffered(THREADS).try_fold((Findings::default(), BTreeSet::new(), Window::new()), fold).await?;
+    all.extend(judge_window(&together, &kept, at).0);
+    Ok((all, seen))
 }
 
 fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> (Findings, BTreeSet<String>) {
@@ -168,11 +196,18 @@ fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Eva
     if silent > 0 {
         skipped.insert(SkipReason::NoSeries.to_string(), silent);
     }
-    Account { since: at.since, as_of: at.now, series: findings.series, samples: findings.samples, skipped, signals }
+    let lacks = |skip: Skip| match (skip.subject, skip.history) {
+        (Some(Subject::Series { metric, labels, .. }), Some(history)) => Some(Lacking { rule: skip.rule, metric, labels, history }),
+        _ => None,
+    };
+    let lacking = findings.skipped.into_iter().filter_map(lacks).collect();
+    Account { since: at.since, as_of: at.now, series: findings.series, samples: findings.samples, skipped, lacking, signals }
 }
 
 /// Signals that are printed at most; JSON has all.
 const PRINTED: usize = 50;
+/// Series with too little history that are printed at most; JSON has all.
+const LACKING: usize = 5;
 
 fn text(account: &Account) -> String {
     let mut out = String::new();
@@ -205,6 +240,9 @@ fn text(account: &Account) -> String {
     if let Some(what) = unjudged::text(&account.skipped) {
         out.push_str(&format!("\nnot judged: {what}"));
     }
+    for Lacking { rule, metric, labels, history } in account.lacking.iter().take(LACKING) {
+        out.push_str(&format!("\n  {metric} of {} by {rule}: {history}", hint::place(labels)));
+    }
     out
 }
 
@@ -235,6 +273,7 @@ mod tests {
         assert_eq!((account.signals.len(), account.series), (1, 1));
         assert_eq!(account.skipped, BTreeMap::from([("no_series".to_owned(), 1), ("not_enough_history".to_owned(), 1)]));
         let text = text(&account);
+        assert!(text.contains("\n  queue of service b by queue_zscore: 2 of 16 samples"), "{text}");
         assert!(text.contains("1 signal, 1 open") && text.contains("1 rule without any series"), "{text}");
     }
 }

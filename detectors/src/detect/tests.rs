@@ -5,11 +5,13 @@ use bellwether_model::signal::Direction;
 use bellwether_model::time::Span;
 use bellwether_model::unit::Unit;
 use bellwether_model::verdict::Verdict;
+use bellwether_model::zone::Zone;
 use proptest::prelude::*;
 
 use super::*;
 use crate::analyze::analyze;
 use crate::bands::bands;
+use crate::calendar::{Calendar, Cycle};
 use crate::course::Saved;
 use crate::judging::Judging;
 use crate::preset::Preset;
@@ -211,18 +213,86 @@ fn a_daily_pattern_is_expected_by_time_of_day() {
     let mut values: Vec<f64> = (0..ts.len()).map(|i| noise(i) + day(i)).collect();
     let night = 288 * 8 + 3 * hour;
     values[night..night + 6].iter_mut().for_each(|v| *v += 0.5);
-    let season = Season { period: Span::from_days(1), slot: Span::from_mins(10) };
+    let season = Season { cycle: Cycle::Every(Span::from_days(1)), slot: Span::from_mins(10) };
     let rule = Rule { method: MethodSpec::Zscore { threshold: 4.0, season: Some(season) }, lookback: Span::from_days(7), ..slow() };
     let got = batch(&rule, &ts, &values, *ts.last().unwrap());
     let opened: Vec<_> = got.iter().filter(|s| s.state == SignalState::Opened).collect();
     assert_eq!(opened.iter().map(|s| s.opened_at.micros()).collect::<Vec<_>>(), [ts[night]]);
-    assert!(opened[0].hint.contains("its usual for this time of day, 18"), "{}", opened[0].hint);
+    assert!(opened[0].hint.contains("its usual for 01:18 UTC, 18"), "{}", opened[0].hint);
     // Without the season the first day surprises, is learned, and that night is nothing special.
     let plain = batch(&Rule { lookback: Span::from_days(7), ..slow() }, &ts, &values, *ts.last().unwrap());
     assert_eq!(
         plain.iter().map(|s| (s.state, s.opened_at.micros())).collect::<Vec<_>>(),
         [(SignalState::Opened, ts[9 * hour]), (SignalState::Closed, ts[9 * hour])]
     );
+}
+
+/// Five-minute points from this time on: busy from 9 to 17 by the clocks of Berlin, but not on Sundays and on these days.
+fn office(from: &str, days: usize, quiet: &[&str]) -> (Vec<i64>, Vec<f64>) {
+    let berlin: Zone = "Europe/Berlin".parse().unwrap();
+    let from = from.parse::<Timestamp>().unwrap().micros();
+    let ts: Vec<i64> = (0..days as i64 * 288).map(|i| from + i * STEP).collect();
+    let busy = |t: i64| {
+        let local = berlin.local(Timestamp::from_micros(t));
+        let day = local.format("%A %Y-%m-%d").to_string();
+        (9..17).contains(&local.format("%H").to_string().parse().unwrap())
+            && !day.starts_with("Sunday")
+            && !quiet.iter().any(|q| day.ends_with(q))
+    };
+    let values = ts.iter().enumerate().map(|(i, t)| noise(i) + if busy(*t) { 0.5 } else { 0.0 }).collect();
+    (ts, values)
+}
+
+fn seasonal(season: &str, zone: Option<&str>, holidays: &[&str]) -> Rule {
+    let mut text = serde_json::json!({"name": "busy", "metric": "latency_p95", "unit": "seconds", "season": season, "slot": "10m",
+        "lookback": "28d", "min_samples": 4, "min_deviation": "20ms", "holidays": holidays});
+    if let Some(zone) = zone {
+        text["zone"] = zone.into();
+    }
+    serde_json::from_value(text).unwrap()
+}
+
+#[test]
+fn two_in_the_afternoon_stays_two_in_the_afternoon_when_clocks_change() {
+    let monday = |day: &str| day.parse::<Timestamp>().unwrap().micros();
+    for (from, changed) in [("2026-03-02", "2026-03-30"), ("2026-09-28", "2026-10-26")] {
+        let (ts, values) = office(from, 35, &[]);
+        let after = |rule: &Rule| -> Vec<Signal> {
+            let found = detect(std::slice::from_ref(rule), &[], &window(&ts, &values), &at(monday(changed), *ts.last().unwrap())).signals;
+            found.into_iter().filter(|s| s.state == SignalState::Opened).collect()
+        };
+        assert_eq!(after(&seasonal("hour of week", Some("Europe/Berlin"), &[])), [], "{from}");
+        let by_duration = after(&seasonal("7d", None, &[]));
+        assert!(by_duration.len() >= 10, "a plain week is an hour off, every morning and evening: {}", by_duration.len());
+    }
+    // What is unusual is said in the words of the season.
+    let (ts, mut values) = office("2026-03-02", 35, &[]);
+    let tuesday = (monday("2026-03-31T12:00:00Z") - ts[0]) / STEP;
+    values[tuesday as usize..][..8].iter_mut().for_each(|v| *v *= 3.4);
+    let rule = seasonal("hour of week", Some("Europe/Berlin"), &[]);
+    let found = detect(&[rule], &[], &window(&ts, &values), &at(monday("2026-03-30"), ts[tuesday as usize + 8] - 1)).signals;
+    let [signal] = &found[..] else { panic!("{found:#?}") };
+    assert!(
+        signal.hint.starts_with("latency_p95 of ml/iris is 2.31 s, 3.4 x its usual for Tuesday 14:00 (Europe/Berlin), 684 ms"),
+        "{}",
+        signal.hint
+    );
+}
+
+#[test]
+fn a_holiday_is_compared_with_sundays() {
+    // Good Friday and Easter Monday of 2026 are as quiet as Sundays.
+    let quiet = ["2026-04-03", "2026-04-06"];
+    let (ts, values) = office("2026-03-02", 43, &quiet);
+    let friday = "2026-04-02T22:00:00Z".parse::<Timestamp>().unwrap().micros();
+    let opened = |rule: &Rule| -> Vec<String> {
+        let found = detect(std::slice::from_ref(rule), &[], &window(&ts, &values), &at(friday, *ts.last().unwrap())).signals;
+        found.iter().filter(|s| s.state == SignalState::Opened).map(|s| s.opened_at.to_string()[..10].to_owned()).collect()
+    };
+    let berlin = Some("Europe/Berlin");
+    assert_eq!(opened(&seasonal("hour of week", berlin, &quiet)), [""; 0], "nor does the Monday after, or the next Friday, know of it");
+    let unknown = opened(&seasonal("hour of week", berlin, &[]));
+    assert_eq!(unknown, ["2026-04-03", "2026-04-06"]);
 }
 
 #[test]
@@ -313,10 +383,17 @@ fn presets_raise_signals_with_what_was_expected() {
 fn any_rule() -> impl Strategy<Value = Rule> {
     let method = prop_oneof![
         Just(MethodSpec::Zscore { threshold: 3.0, season: None }),
-        Just(MethodSpec::Zscore { threshold: 3.0, season: Some(Season { period: Span::from_hours(4), slot: Span::from_mins(20) }) }),
+        Just(MethodSpec::Zscore {
+            threshold: 3.0,
+            season: Some(Season { cycle: Cycle::Every(Span::from_hours(4)), slot: Span::from_mins(20) })
+        }),
+        Just(MethodSpec::Zscore { threshold: 3.0, season: Some(Season { cycle: Cycle::HourOfDay, slot: Span::from_mins(45) }) }),
         Just(MethodSpec::Ewma { threshold: 3.0, half_life: Span::from_mins(30) }),
         Just(MethodSpec::Ewma { threshold: 3.0, half_life: Span::from_hours(3) }),
         Just(MethodSpec::Bound { above: Some(2.0), below: Some(-2.0) }),
+        Just(MethodSpec::Seasonal { threshold: 3.0, season: Some(Cycle::Every(Span::from_hours(4))) }),
+        Just(MethodSpec::Seasonal { threshold: 3.0, season: Some(Cycle::HourOfDay) }),
+        Just(MethodSpec::Seasonal { threshold: 3.0, season: None }),
         Just(MethodSpec::Preset { preset: Preset::Telemetry, weight: None, threshold: 0.7 }),
         Just(MethodSpec::Preset { preset: Preset::Novelty, weight: None, threshold: 0.7 }),
         Just(MethodSpec::Preset { preset: Preset::Auto, weight: None, threshold: 1.0 }),
@@ -331,7 +408,13 @@ fn any_rule() -> impl Strategy<Value = Rule> {
             persistence: Persistence::new(m, m + more).unwrap(),
             calm: m + more + calmer,
             // Novelty learns from 500 points.
-            lookback: Span::from_hours(if matches!(method, MethodSpec::Preset { preset: Preset::Novelty, .. }) { 30 } else { 13 }),
+            lookback: Span::from_hours(match method {
+                MethodSpec::Preset { preset: Preset::Novelty, .. } => 30,
+                MethodSpec::Zscore { season: Some(Season { cycle: Cycle::HourOfDay, .. }), .. } => 26,
+                MethodSpec::Seasonal { season: Some(Cycle::HourOfDay), .. } => 26,
+                _ => 13,
+            }),
+            calendar: Calendar { zone: "America/Sao_Paulo".parse().unwrap(), holidays: Vec::new() },
             gap: Span::from_mins(40),
             accept_after: Span::from_hours(5),
             min_deviation: 0.0,

@@ -86,7 +86,7 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
         findings.series += judged.len() as u64;
         findings.skipped.extend(skipped.into_iter().filter(|(column, _)| !judged.contains(column)).map(|(column, reason)| {
             let subject = Subject::Column { dataset: dataset.clone(), column: column.to_owned() };
-            Skip { rule: rule.name.clone(), subject: Some(subject), reason }
+            Skip { rule: rule.name.clone(), subject: Some(subject), reason, history: None }
         }));
     }
     findings

@@ -7,7 +7,11 @@
 
 use std::collections::VecDeque;
 
+use bellwether_model::time::Span;
 use serde::{Deserialize, Serialize};
+
+use crate::calendar::{Calendar, Cycle};
+use crate::phases::{MOST, Phases};
 
 /// A median of fewer values is none.
 pub const LEAST: usize = 3;
@@ -17,8 +21,7 @@ const STEPS_WATCHED: u32 = 16;
 /// The values of the latest seasons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seasonal {
-    period: i64,
-    seasons: i64,
+    phases: Phases,
     step: Option<i64>,
     watched: u32,
     held: VecDeque<(i64, f64)>,
@@ -27,7 +30,13 @@ pub struct Seasonal {
 impl Seasonal {
     /// Compares with this many earlier seasons, each `period` long (any unit of time). Default in presets: 7 days.
     pub fn new(period: i64, seasons: u32) -> Self {
-        Self { period: period.max(1), seasons: i64::from(seasons), step: None, watched: 0, held: VecDeque::new() }
+        let period = Span::from_micros(period.max(1));
+        Self::by(Phases::new(Cycle::Every(period), Calendar::default(), period.times(i64::from(seasons))))
+    }
+
+    /// Compares with these phases, in microseconds.
+    pub fn by(phases: Phases) -> Self {
+        Self { phases, step: None, watched: 0, held: VecDeque::new() }
     }
 
     /// What was usual at this phase before, and takes the measurement in. `None` without enough history.
@@ -41,10 +50,11 @@ impl Seasonal {
             self.watched += 1;
         }
         let step = self.step.unwrap_or(0);
-        let oldest = t.saturating_sub(self.period.saturating_mul(self.seasons)).saturating_sub(step);
+        let oldest = t.saturating_sub(self.phases.reach()).saturating_sub(step);
         while self.held.front().is_some_and(|(at, _)| *at < oldest) {
             self.held.pop_front();
         }
+        self.phases.turn_to(t);
         let usual = self.usual(t, step);
         self.held.push_back((t, x));
         usual
@@ -52,10 +62,10 @@ impl Seasonal {
 
     fn usual(&self, t: i64, step: i64) -> Option<f64> {
         // Room for three values a season; where points are denser than their first steps, the earliest of a slot count.
-        let mut values = [0.0; 3 * 64];
+        let mut values = [0.0; 3 * MOST];
         let mut n = 0;
-        for season in 1..=self.seasons.min(64) {
-            let centre = t.saturating_sub(self.period.saturating_mul(season));
+        for distance in self.phases.distances() {
+            let centre = t.saturating_sub(*distance);
             let from = self.held.partition_point(|(at, _)| *at < centre.saturating_sub(step));
             let slot = self.held.range(from..).take_while(|(at, _)| *at <= centre.saturating_add(step)).take(3);
             for (_, x) in slot {

@@ -11,7 +11,7 @@ pub static SIGNALS: TableDef = TableDef {
         text("signal_id", "Same for all transitions of one signal."),
         text("fingerprint", "Same for all signals of this rule, method and subject."),
         text("rule", "The rule that judged."),
-        text("method", "zscore, ewma, psi, ks, bound, novelty, telemetry or auto."),
+        text("method", "zscore, ewma, psi, ks, bound, seasonal, mstl, peers, novelty, telemetry or auto."),
         json("subject", "What deviates: a series with metric and labels, or a column of a dataset."),
         text("state", "opened, worsened or closed."),
         time("opened_at", "Time of the first sample outside the band."),

@@ -140,7 +140,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::schedule::{Missed, Zone};
+    use bellwether_model::zone::Zone;
+
+    use crate::schedule::Missed;
 
     /// The wall clock, by the standard library.
     fn clock() -> Timestamp {

@@ -15,6 +15,7 @@ use bellwether_model::time::Span;
 use bellwether_model::unit::Unit;
 use bellwether_pipelines::rules;
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 
 use crate::failure::{Failure, Kind};
 use crate::open;
@@ -23,7 +24,7 @@ use crate::open;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Detect {
-    detect: Vec<Judging>,
+    detect: Vec<Spanned<Judging>>,
     /// Others for groups of series, which a backtest of all does not use.
     #[serde(default, rename = "groups")]
     _groups: BTreeMap<String, Vec<Judging>>,
@@ -33,7 +34,7 @@ struct Detect {
 pub(super) fn read(path: &Path) -> Result<Vec<Rule>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::user(format!("{} cannot be read: {e}", path.display())))?;
     if text.lines().any(|line| line.starts_with("rules:")) {
-        return open::detection(&rules::load(&[path.to_owned()]).map_err(|e| Failure::of(Kind::User, &e))?);
+        return alone(path, open::detection(&rules::load(&[path.to_owned()]).map_err(|e| Failure::of(Kind::User, &e))?)?);
     }
     let wrong = |line: u64, message: String| {
         Failure::user(format!("{}:{line}: {message}", path.display()))
@@ -43,12 +44,28 @@ pub(super) fn read(path: &Path) -> Result<Vec<Rule>, Failure> {
         let e = e.without_snippet();
         wrong(e.location().map_or(0, |at| at.line()), e.to_string())
     })?;
-    let rule = |(i, judging): (usize, Judging)| {
+    let rule = |(i, judging): (usize, Spanned<Judging>)| {
+        let (line, judging) = (judging.referenced.line(), judging.value);
         let method = judging.method.unwrap_or(Method::Zscore);
         let name = RuleName::new(if i == 0 { method.to_string() } else { format!("{method}_{}", i + 1) });
-        judging.rule(&name, "value", Unit::Number).map_err(|e| wrong(0, format!("detect entry {}: {e}", i + 1)))
+        judging.rule(&name, "value", Unit::Number).map_err(|e| wrong(line, e.to_string()))
     };
-    file.detect.into_iter().enumerate().map(rule).collect()
+    let rules: Vec<Rule> = file.detect.into_iter().enumerate().map(rule).collect::<Result<_, _>>()?;
+    alone(path, rules)
+}
+
+/// The rules, if each judges a series alone, as labelled series are judged.
+fn alone(path: &Path, rules: Vec<Rule>) -> Result<Vec<Rule>, Failure> {
+    match rules.iter().find(|rule| rule.is_together()) {
+        None => Ok(rules),
+        Some(rule) => {
+            let method = rule.method_name();
+            let why =
+                format!("{}: rule {} judges by {method}, and a backtest judges each labelled series alone", path.display(), rule.name);
+            Err(Failure::user(why)
+                .hint("take the rule out; `bellwether detect` shows what it finds in the ledger without recording anything"))
+        }
+    }
 }
 
 /// An entry of a detect block that means this setting.
@@ -128,13 +145,16 @@ mod tests {
             };
             assert_eq!(rules[0].method_name(), method);
         }
-        for (text, says) in
-            [("detect:\n  - {method: auto, wieght: 1}\n", "chosen.yaml:2"), ("detect:\n  - {method: bound}\n", "detect entry 1")]
-        {
+        for (text, says) in [
+            ("detect:\n  - {method: auto, wieght: 1}\n", "chosen.yaml:2"),
+            ("detect:\n  - {method: auto}\n  - {method: bound}\n", "chosen.yaml:3: method bound needs"),
+        ] {
             std::fs::write(&path, text).unwrap();
             let failure = read(&path).unwrap_err();
             assert!(failure.message.contains(says), "{failure}");
         }
+        std::fs::write(&path, "detect:\n  - {method: peers}\n").unwrap();
+        assert!(read(&path).unwrap_err().message.contains("rule peers judges by peers, and a backtest judges each labelled series alone"));
         std::fs::write(&path, "rules:\n  - {name: m, expr: up, detect: [{method: ewma}]}\n").unwrap();
         assert_eq!(read(&path).unwrap()[0].name.as_str(), "m_ewma");
     }
