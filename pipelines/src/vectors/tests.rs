@@ -21,7 +21,7 @@ fn now() -> Timestamp {
 fn run(id: &str, summary: &str) -> Run {
     let at = now() - Span::from_days(1);
     serde_json::from_value(json!({"run_id": id, "source": "s", "workflow_id": "w", "playbook_id": "scale-out", "status": "succeeded",
-        "outcome": "effective", "started_at": at, "finished_at": at, "updated_at": at, "summary": summary, "parameters": {}, "labels": {},
+        "source_status": "ok", "outcome": "effective", "started_at": at, "finished_at": at, "updated_at": at, "summary": summary, "attributes": {},
         "recorded_at": at}))
     .unwrap()
 }
