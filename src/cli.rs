@@ -116,6 +116,10 @@ pub enum Command {
     Audit(AuditArgs),
     /// The ledger's tables.
     Lake(LakeArgs),
+    /// Vectors of what is in the ledger, by which past incidents are compared.
+    Embeddings(EmbeddingsArgs),
+    /// Sentence models that make these vectors.
+    Models(ModelsArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -680,6 +684,54 @@ pub enum LakeCommand {
     },
     /// Merge small files and drop what is no longer needed.
     Maintain,
+}
+
+/// `bellwether embeddings`
+#[derive(Debug, Args)]
+pub struct EmbeddingsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: EmbeddingsCommand,
+}
+
+/// `bellwether embeddings …`
+#[derive(Debug, Subcommand)]
+pub enum EmbeddingsCommand {
+    /// Embed what has no vector yet, and store it in the ledger and in Qdrant. Repeating it writes nothing.
+    Sync,
+    /// Make the index anew from the ledger's vectors: the collection in Qdrant, or the one in memory.
+    Rebuild,
+}
+
+/// `bellwether models`
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// `bellwether models …`
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Check a model's folder and the runtime, copy it beside the configuration, and name it there.
+    Add(ModelsAddArgs),
+    /// The models beside the configuration, and which one is in use.
+    List,
+}
+
+/// `bellwether models add`
+#[derive(Debug, Args)]
+pub struct ModelsAddArgs {
+    /// Folder with model.onnx (or onnx/model.onnx) and tokenizer.json.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Library of ONNX Runtime, 1.24 or newer; libonnxruntime.so in the folder, or what ORT_DYLIB_PATH names, when absent.
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+    /// Another name for it; the folder's own when absent. It is a part of the embedder's id.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// `bellwether completions`

@@ -1,16 +1,18 @@
 //! One turn of the three loops: ingest, judge, act. What `round`, `demo` and the scheduler of `serve` have in common.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bellwether_detectors::rule::Rule;
-use bellwether_embeddings::{Embedder, Redactor};
+use bellwether_embeddings::qdrant::Point;
+use bellwether_embeddings::{Past, Redactor};
 use bellwether_executor::journal::record::Record;
 use bellwether_executor::{Cluster, Journal};
 use bellwether_governance::binding::Governance;
 use bellwether_lake::Lake;
+use bellwether_lake::tables::StoredVector;
 use bellwether_model::digest::Digest;
-use bellwether_model::id::{IncidentId, PlanId, RoundId};
+use bellwether_model::id::{IncidentId, PlanId, RoundId, RunId};
 use bellwether_model::incident::Incident;
 use bellwether_model::outcome::Outcome;
 use bellwether_model::round::Round;
@@ -21,10 +23,11 @@ use bellwether_pipelines::judge::Standards;
 use bellwether_pipelines::relay::relay;
 use bellwether_pipelines::round::{Judged, Memory, RoundError, RoundSpec, judge_round, record, replay};
 use bellwether_pipelines::rules::MetricRule;
+use bellwether_pipelines::vectors::Embedding;
 use bellwether_sql::{Session, SessionOptions};
 
 use crate::config::{ActMode, Config};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, chain};
 use crate::open;
 
 /// Everything that a turn needs, opened once.
@@ -42,7 +45,8 @@ pub struct Cycle {
     /// What to pull from.
     pub sources: Sources,
     redactor: Arc<Redactor>,
-    embedder: Embedder,
+    /// Opened when first needed.
+    embedding: OnceLock<Embedding>,
     memory: Memory,
     config_digest: Digest,
 }
@@ -62,7 +66,7 @@ impl Cycle {
             lake: open::lake(&config).await?,
             journal: open::journal(&config).await?,
             redactor: Arc::new(open::redactor(&config)?),
-            embedder: Embedder::default(),
+            embedding: OnceLock::new(),
             memory: Memory::default(),
             config,
             governance,
@@ -100,11 +104,13 @@ impl Cycle {
     /// The ledger cannot be read or written.
     pub async fn judge(&mut self, as_of: Timestamp, now: Timestamp, keep: bool) -> Result<Judged, Failure> {
         let snapshot = self.lake.snapshot().await.map_err(|e| open::lake_failure(&e))?;
-        let standards = standards(&self.config, &self.governance, &self.embedder);
+        let embedding = self.embedding()?.clone();
+        let standards = standards(&self.config, &self.governance, &embedding);
         let spec = round_spec(&self.config, &self.rules, &standards, self.config_digest);
         let judged = judge_round(&spec, &snapshot, as_of, now, &mut self.memory).await.map_err(|e| round_failure(&e))?;
         if keep {
             record(&self.lake, &judged).await.map_err(|e| round_failure(&e))?;
+            self.mirror(&judged, &embedding).await?;
             for recommendation in &judged.conclusions.recommendations {
                 let detail = serde_json::json!({
                     "incident_id": recommendation.incident_id,
@@ -121,12 +127,37 @@ impl Cycle {
         Ok(judged)
     }
 
+    fn embedding(&self) -> Result<&Embedding, Failure> {
+        match self.embedding.get() {
+            Some(embedding) => Ok(embedding),
+            None => open::vectors::embedding(&self.config).map(|opened| self.embedding.get_or_init(|| opened)),
+        }
+    }
+
+    /// Sends the vectors that a round made to Qdrant, where one is configured. What does not arrive is sent by the next
+    /// `embeddings sync`; until then the API answers from memory.
+    async fn mirror(&self, judged: &Judged, embedding: &Embedding) -> Result<(), Failure> {
+        let (Some(qdrant), Some(past)) = (open::vectors::qdrant(&self.config, embedding)?, self.memory.past()) else { return Ok(()) };
+        let points: Vec<Point> = judged.vectors.iter().filter_map(|stored| point(stored, past)).collect();
+        if points.is_empty() {
+            return Ok(());
+        }
+        let sending = async {
+            qdrant.prepare().await?;
+            qdrant.put(points).await
+        };
+        if let Err(error) = sending.await {
+            tracing::warn!(why = chain(&error), "new vectors did not reach Qdrant; `bellwether embeddings sync` sends them");
+        }
+        Ok(())
+    }
+
     /// Judges again what a round judged.
     ///
     /// # Errors
     /// There is no such round, or what it read is gone.
     pub async fn replay(&self, id: &RoundId, now: Timestamp) -> Result<(Round, Judged), Failure> {
-        let standards = standards(&self.config, &self.governance, &self.embedder);
+        let standards = standards(&self.config, &self.governance, self.embedding()?);
         let spec = round_spec(&self.config, &self.rules, &standards, self.config_digest);
         replay(&spec, &self.lake, id, now).await.map_err(|e| round_failure(&e))
     }
@@ -190,8 +221,15 @@ impl Cycle {
     }
 }
 
-fn standards<'a>(config: &Config, governance: &'a Governance, embedder: &'a Embedder) -> Standards<'a> {
-    Standards { governance, embedder, top: config.judge.top, incident_gap: config.judge.incident_gap }
+/// A run's vector as Qdrant keeps it; none of what is no run.
+fn point(stored: &StoredVector, past: &Past) -> Option<Point> {
+    let run_id = RunId::new(&stored.subject_id);
+    let ran_at = past.runs().get(&run_id)?.ran_at;
+    Some(Point { run_id, ran_at, text_digest: stored.text_digest.clone(), vector: stored.vector.clone() })
+}
+
+fn standards<'a>(config: &Config, governance: &'a Governance, embedding: &'a Embedding) -> Standards<'a> {
+    Standards { governance, embedding, top: config.judge.top, incident_gap: config.judge.incident_gap }
 }
 
 fn round_spec<'a>(config: &'a Config, rules: &'a [Rule], standards: &'a Standards<'a>, config_digest: Digest) -> RoundSpec<'a> {
@@ -206,6 +244,7 @@ fn round_failure(error: &RoundError) -> Failure {
         RoundError::Unknown(_) => {
             Failure::of(Kind::User, error).hint("list rounds with `bellwether sql \"SELECT round_id, as_of FROM rounds ORDER BY as_of\"`")
         }
+        RoundError::Vectors(e) => open::vectors::vector_failure(e),
         RoundError::Sql(_) | RoundError::Index(_) | RoundError::Canonical(_) => Failure::of(Kind::Internal, error),
     }
 }

@@ -12,7 +12,7 @@ struct Lesson {
     examples: [(&'static str, &'static str); 2],
 }
 
-const LESSONS: [Lesson; 23] = [
+const LESSONS: [Lesson; 25] = [
     Lesson {
         command: "init",
         text: "The first step on a Prometheus of your own. It asks which metrics are there and writes a configuration with the rule packs that fit; nothing else is touched.",
@@ -176,6 +176,22 @@ const LESSONS: [Lesson; 23] = [
         command: "lake",
         text: "The tables are Delta tables, so other engines read them too.",
         examples: [("lake stat --check", "sizes of all tables, and whether every file is whole"), ("lake maintain", "merge small files")],
+    },
+    Lesson {
+        command: "embeddings",
+        text: "Rounds embed what is new by themselves. After another embedder was configured, everything is to be embedded anew, once.",
+        examples: [
+            ("embeddings sync", "embed what has no vector yet"),
+            ("embeddings rebuild", "make the collection in Qdrant anew from the ledger"),
+        ],
+    },
+    Lesson {
+        command: "models",
+        text: "Without a model the built-in embedder compares incidents by their words. A sentence model also finds the same trouble in other words; its files and ONNX Runtime are yours to bring.",
+        examples: [
+            ("models add all-MiniLM-L6-v2 --runtime libonnxruntime.so", "check a model and use it from now on"),
+            ("models list", "what there is, and what is in use"),
+        ],
     },
     Lesson {
         command: "completions",

@@ -1,5 +1,7 @@
 //! Opening what the configuration names. Every command opens only what it uses.
 
+pub mod vectors;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};

@@ -30,6 +30,8 @@ fn help_names_every_command_and_the_first_steps() {
         "token",
         "audit",
         "lake",
+        "embeddings",
+        "models",
         "completions",
     ];
     for command in commands {

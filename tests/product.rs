@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: [`servers`], [`cluster`], [`bellwether`] and [`serving`] — what tests stand on; [`house`] — the
 //! arrows between crates; [`cli`] and [`bad_input`] — the command line and wrong input; [`drift`] — two states of a dataset; [`first_minutes`] — a person with
-//! nothing but a Prometheus; [`bucket`] — the ledger on S3; [`scenario`] — the whole job; [`demo`] — the whole job with nothing but the binary.
+//! nothing but a Prometheus; [`bucket`] — the ledger on S3; [`vectors`] — texts into vectors: models, endpoints, Qdrant; [`scenario`] — the whole job; [`demo`] — the whole job with nothing but the binary.
 
 mod bad_input;
 mod bellwether;
@@ -17,3 +17,4 @@ mod house;
 mod scenario;
 mod servers;
 mod serving;
+mod vectors;

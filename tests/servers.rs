@@ -40,6 +40,12 @@ pub(crate) fn http(address: SocketAddr, path: &str, body: Option<&str>) -> Optio
 
 /// The status and body of a plain HTTP request with these headers; none when nobody answers.
 pub(crate) fn exchange(address: SocketAddr, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(u16, String)> {
+    let (head, body) = answer(address, verb, path, headers, body)?;
+    Some((head.split_whitespace().nth(1)?.parse().ok()?, body))
+}
+
+/// The head and body of the answer to a plain HTTP request with these headers; none when nobody answers.
+pub(crate) fn answer(address: SocketAddr, verb: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<(String, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let mut request = format!("{verb} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n", body.len());
@@ -51,8 +57,7 @@ pub(crate) fn exchange(address: SocketAddr, verb: &str, path: &str, headers: &[(
     stream.read_to_end(&mut answer).ok()?;
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = text.split_once("\r\n\r\n")?;
-    let status = head.split_whitespace().nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+    Some((head.to_owned(), body.to_owned()))
 }
 
 /// The present in seconds since the epoch.

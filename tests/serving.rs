@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bellwether::Desk;
-use crate::servers::{exchange, free_address, wait_for};
+use crate::servers::{answer, free_address, wait_for};
 
 /// The running API. Killed when dropped.
 pub(crate) struct Serving {
@@ -21,6 +21,8 @@ pub(crate) struct Serving {
 pub(crate) struct Answer {
     /// HTTP status.
     pub(crate) status: u16,
+    /// Status line and headers.
+    head: String,
     /// The body, null where it is no JSON.
     pub(crate) body: Value,
 }
@@ -93,8 +95,9 @@ impl Serving {
     fn ask(&self, verb: &str, path: &str, token: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {}", token.trim());
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-        let (status, body) = exchange(self.address, verb, path, &headers, body).unwrap_or_default();
-        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
+        let (head, body) = answer(self.address, verb, path, &headers, body).unwrap_or_default();
+        let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+        Answer { status, head, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
     }
 }
 
@@ -106,6 +109,10 @@ impl Drop for Serving {
 }
 
 impl Answer {
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().filter_map(|line| line.split_once(": ")).find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
     /// The same, where the status is this one.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {

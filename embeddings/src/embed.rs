@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::onnx::OnnxEmbedder;
@@ -14,6 +15,8 @@ pub enum Embedder {
     Hashing(HashingEmbedder),
     /// A sentence model in a local folder.
     Onnx(OnnxEmbedder),
+    /// Vectors that somebody else made before.
+    Recalled(Recalled),
 }
 
 impl Default for Embedder {
@@ -28,6 +31,7 @@ impl Embedder {
         match self {
             Self::Hashing(embedder) => embedder.id(),
             Self::Onnx(embedder) => embedder.id().to_owned(),
+            Self::Recalled(recalled) => recalled.id.clone(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Embedder {
         match self {
             Self::Hashing(embedder) => embedder.dimensions,
             Self::Onnx(embedder) => embedder.dimensions(),
+            Self::Recalled(recalled) => recalled.dimensions,
         }
     }
 
@@ -46,8 +51,34 @@ impl Embedder {
         match self {
             Self::Hashing(embedder) => Ok(texts.iter().map(|text| embedder.embed(text)).collect()),
             Self::Onnx(embedder) => embedder.embed(texts),
+            Self::Recalled(recalled) => Ok(texts.iter().map(|text| recalled.embed(text)).collect()),
         }
     }
+}
+
+/// Vectors of texts that are known beforehand: how judging, which asks nobody, comes to the vectors of a remote model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recalled {
+    id: String,
+    dimensions: usize,
+    vectors: BTreeMap<String, Vec<f32>>,
+}
+
+impl Recalled {
+    /// The vectors of the embedder of this id, by text.
+    pub fn new(id: impl Into<String>, dimensions: usize, vectors: BTreeMap<String, Vec<f32>>) -> Self {
+        Self { id: id.into(), dimensions, vectors }
+    }
+
+    /// A text that is not known resembles nothing: its vector is all zeros.
+    fn embed(&self, text: &str) -> Vec<f32> {
+        self.vectors.get(text).cloned().unwrap_or_else(|| vec![0.0; self.dimensions])
+    }
+}
+
+/// What a text's vector is kept under: its SHA-256 in hexadecimal.
+pub fn digest(text: &str) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// The oldest ONNX Runtime that will do.
@@ -295,6 +326,14 @@ mod tests {
         assert_eq!(Embedder::default().id(), "hashing-v1-512");
         assert_eq!(embedder.embed("latency up"), KNOWN);
         assert_eq!(Embedder::default().embed(&["", "0.5 !"]).unwrap(), vec![vec![0.0; 512]; 2]);
+    }
+
+    #[test]
+    fn what_is_not_recalled_resembles_nothing() {
+        let recalled = Embedder::Recalled(Recalled::new("far-2", 2, BTreeMap::from([("slow".into(), vec![0.6, 0.8])])));
+        assert_eq!((recalled.id().as_str(), recalled.dimensions()), ("far-2", 2));
+        assert_eq!(recalled.embed(&["slow", "fast"]).unwrap(), [[0.6, 0.8], [0.0, 0.0]]);
+        assert_eq!(digest("slow").len(), 64);
     }
 
     const KNOWN: [f32; 8] = [0.0, -0.80655915, -0.048882373, 0.56214726, 0.097764745, -0.14664711, 0.0, 0.0];

@@ -101,6 +101,12 @@ impl Index {
         Ok(())
     }
 
+    /// The vector of this id, of length 1 or all zeros.
+    pub fn vector(&self, id: &str) -> Option<&[f32]> {
+        let row = *self.position.get(id)?;
+        self.rows.get(row * self.dimensions..(row + 1) * self.dimensions)
+    }
+
     /// The `k` nearest of those that `wanted` lets through, most similar first, then by id. Vectors of zeros resemble nothing and
     /// are never found; a query of zeros finds nothing.
     pub fn top(&self, embedder_id: &str, query: &[f32], k: usize, wanted: impl Fn(&str) -> bool) -> Result<Vec<Hit>, IndexError> {
@@ -231,6 +237,7 @@ mod tests {
         let mut rows = index(&[("a", [1.0, 0.0, 0.0]), ("b", [0.0, 1.0, 0.0])]);
         rows.put("a", "e", &[0.0, 0.0, 1.0]).unwrap();
         assert_eq!((rows.len(), found(&rows, [0.0, 0.0, 1.0], 1)), (2, vec!["a".to_owned()]));
+        assert_eq!((rows.vector("a"), rows.vector("z")), (Some([0.0, 0.0, 1.0].as_slice()), None));
     }
 
     #[test]

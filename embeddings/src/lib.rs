@@ -3,7 +3,7 @@
 //! Experience as text: what personal data and secrets it holds is taken out on the way in; incidents and past runs become
 //! vectors; the nearest runs say which playbook helped before.
 //!
-//! This crate deliberately does not know what executing a playbook means, where vectors are stored, or what the time is.
+//! This crate deliberately does not know what executing a playbook means, which tables vectors are stored in, or what the time is.
 //!
 //! Modules in reading order:
 //! * [`redact`] — personal data and secrets become pseudonyms, before anything is stored;
@@ -12,6 +12,8 @@
 //! * [`index`] — the nearest vectors, exactly;
 //! * [`lexicon`] — texts by the words they share, and rankings made into one;
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
+//! * [`past`] — all past runs with their vectors, kept up to date;
+//! * [`qdrant`] — the same vectors in a server of their own, found in the same order;
 //! * [`retrieval`] — how well texts are found by questions whose answers are known;
 //! * [mod@rank] — which playbook to recommend, how sure, and why; or why none.
 
@@ -21,14 +23,18 @@ pub mod index;
 pub mod lexicon;
 pub mod neighbours;
 pub mod onnx;
+pub mod past;
+pub mod qdrant;
 pub mod rank;
 pub mod redact;
 pub mod retrieval;
 
-pub use embed::{EmbedError, Embedder, HashingEmbedder};
+pub use embed::{EmbedError, Embedder, HashingEmbedder, Recalled};
 pub use index::{Hit, Index, IndexError};
 pub use lexicon::{Lexicon, fuse};
 pub use neighbours::{Experience, neighbours};
 pub use onnx::OnnxEmbedder;
+pub use past::Past;
+pub use qdrant::{Qdrant, QdrantError};
 pub use rank::{Moment, rank};
 pub use redact::{RedactError, Redactor};

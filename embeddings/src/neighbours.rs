@@ -61,9 +61,8 @@ impl Experience {
         }
     }
 
-    /// An index over the summaries, by run id, and the experience that [`neighbours`] looks hits up in. Of several rows with one
-    /// run id the newest counts.
-    pub fn index(embedder: &Embedder, experience: impl IntoIterator<Item = Self>) -> Result<(Index, BTreeMap<RunId, Self>), IndexError> {
+    /// Experience by run id. Of several rows with one run id the newest counts.
+    pub fn newest(experience: impl IntoIterator<Item = Self>) -> BTreeMap<RunId, Self> {
         let mut by_run: BTreeMap<RunId, Self> = BTreeMap::new();
         for one in experience {
             let newer = by_run.get(&one.run_id).is_none_or(|old| (old.ran_at, &old.outcome) <= (one.ran_at, &one.outcome));
@@ -71,6 +70,12 @@ impl Experience {
                 by_run.insert(one.run_id.clone(), one);
             }
         }
+        by_run
+    }
+
+    /// An index over the summaries, by run id, and the experience that [`neighbours`] looks hits up in: the newest of each run.
+    pub fn index(embedder: &Embedder, experience: impl IntoIterator<Item = Self>) -> Result<(Index, BTreeMap<RunId, Self>), IndexError> {
+        let by_run = Self::newest(experience);
         let texts: Vec<&str> = by_run.values().map(|one| one.summary.as_str()).collect();
         let mut index = Index::new(embedder.id(), embedder.dimensions());
         for (run, vector) in by_run.keys().zip(embedder.embed(&texts)?) {

@@ -20,7 +20,8 @@ use crate::samples;
 use crate::series::KnownSeries;
 use crate::store::Place;
 use crate::table::{Lane, Standing, Table};
-use crate::tables::{self, SAMPLES, SERIES, TableDef};
+use crate::tables::{self, EMBEDDINGS, SAMPLES, SERIES, StoredVector, TableDef};
+use crate::vectors;
 
 /// An open ledger. Cheap to share behind an `Arc`; tables are made when first written, stay open, and refresh incrementally.
 ///
@@ -103,6 +104,12 @@ impl Lake {
     pub async fn append_rows<T: Serialize>(&self, table: &'static TableDef, rows: &[T], lanes: &[Lane]) -> Result<Appended, LakeError> {
         let batch = rows::encode(table, rows).map_err(|source| LakeError::Rows { table: table.name, source })?;
         self.append_batch(table, &batch, lanes).await
+    }
+
+    /// Appends vectors in one commit; otherwise as [`Self::append_rows`].
+    pub async fn append_vectors(&self, rows: &[StoredVector], lanes: &[Lane]) -> Result<Appended, LakeError> {
+        let batch = compute(|| vectors::encode(rows)).map_err(|source| LakeError::Rows { table: EMBEDDINGS.name, source })?;
+        self.append_batch(&EMBEDDINGS, &batch, lanes).await
     }
 
     /// Appends a batch that has the columns of [`crate::schema::file_schema`] in one commit; otherwise as [`Self::append_rows`].

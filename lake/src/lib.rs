@@ -7,7 +7,7 @@
 //! This crate deliberately does not know what a detector, a plan or a source is for, who asks, or SQL.
 //!
 //! Modules in reading order:
-//! * [`tables`] — what the ledger holds, one file a table; [`schema`] — the same for Arrow and Delta; [`rows`] — typed rows to batches and back;
+//! * [`tables`] — what the ledger holds, one file a table; [`schema`] — the same for Arrow and Delta; [`rows`] — typed rows to batches and back; [`vectors`] — the same for vectors, quickly;
 //! * [`store`], [`durable`] — where the ledger lies, and how a folder survives power loss; [`error`] — what can go wrong;
 //! * [`lake`] — open and append; [`table`] — commits; [`samples`], [`block`], [`encode`], [`file`], [`series`] — how measurements are laid out and who owns them;
 //! * [`snapshot`] — one pinned version of every table; [`cache`] — rows kept in memory between snapshots; [`scan`] — reading samples of a snapshot in order; [`maintain`], [`stat`] — compaction, vacuum, figures.
@@ -30,6 +30,7 @@ pub mod stat;
 pub mod store;
 mod table;
 pub mod tables;
+pub mod vectors;
 
 pub use block::Block;
 pub use cache::FileRows;

@@ -23,6 +23,8 @@ use bellwether_model::recommendation::{Candidate, Exclusion, Match, Recommendati
 use bellwether_model::signal::Signal;
 use bellwether_model::time::{Span, Timestamp};
 
+use crate::vectors::Embedding;
+
 /// How many past runs are looked at for one incident.
 const NEIGHBOURS: usize = 60;
 
@@ -31,7 +33,7 @@ pub struct Standards<'a> {
     /// Blueprints, playbooks, checks.
     pub governance: &'a Governance,
     /// What turns text into vectors.
-    pub embedder: &'a Embedder,
+    pub embedding: &'a Embedding,
     /// How many playbooks to recommend at most.
     pub top: usize,
     /// Related signals that are closer in time than this are one incident.
@@ -94,34 +96,47 @@ pub struct Unplanned {
     pub reason: Unplannable,
 }
 
-/// Judges what these signals mean.
+/// The incidents that these signals make, as they stand after them.
+pub fn incidents(
+    standards: &Standards<'_>,
+    evidence: &Evidence<'_>,
+    signals: &[Signal],
+    round_id: &RoundId,
+    now: Timestamp,
+) -> Vec<Incident> {
+    let moment = bellwether_lineage::Moment { round_id: round_id.clone(), now, gap: standards.incident_gap };
+    correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, signals, evidence.open_signals, &moment)
+}
+
+/// Judges what these signals, and the incidents that they make, mean. `texts` has the vectors of what is [`due`].
 ///
 /// An incident is recommended for when a signal of it opened or worsened, or when an attempt to mend it ended without success.
 /// While an execution for it is under way nothing new is proposed. A playbook that was tried for it in vain, that a person
 /// refused, or that was refused twice, is not proposed again.
 ///
 /// # Errors
-/// When the index is of another embedder than the standards'.
+/// When the index is of another embedder than the texts.
 pub fn judge(
     standards: &Standards<'_>,
     evidence: &Evidence<'_>,
+    texts: &Embedder,
     signals: Vec<Signal>,
+    incidents: Vec<Incident>,
     round_id: &RoundId,
     now: Timestamp,
 ) -> Result<Conclusions, IndexError> {
-    let moment = bellwether_lineage::Moment { round_id: round_id.clone(), now, gap: standards.incident_gap };
-    let incidents =
-        correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);
     let mut conclusions = Conclusions { signals, ..Conclusions::default() };
     for incident in due(&incidents, &conclusions.signals, evidence) {
-        recommend(standards, evidence, incident, round_id, now, &mut conclusions)?;
+        let moment = rank::Moment { round_id: round_id.clone(), now };
+        let matches = neighbours::neighbours(evidence.index, texts, incident, evidence.experience, NEIGHBOURS, &moment)?;
+        recommend(standards, evidence, incident, matches, &moment, &mut conclusions);
     }
     conclusions.incidents = incidents;
     Ok(conclusions)
 }
 
 /// The incidents for which something is to be recommended now, by id.
-fn due<'a>(transitions: &'a [Incident], signals: &[Signal], evidence: &'a Evidence<'_>) -> Vec<&'a Incident> {
+pub fn due<'a>(transitions: &'a [Incident], signals: &[Signal], evidence: &'a Evidence<'_>) -> Vec<&'a Incident> {
     let of = |incident: &Incident| {
         let id = incident.incident_id.clone();
         evidence.executions.iter().filter(move |e| e.incident_id == id)
@@ -182,18 +197,16 @@ fn recommend(
     standards: &Standards<'_>,
     evidence: &Evidence<'_>,
     incident: &Incident,
-    round_id: &RoundId,
-    now: Timestamp,
+    matches: Vec<Match>,
+    moment: &rank::Moment,
     conclusions: &mut Conclusions,
-) -> Result<(), IndexError> {
-    let moment = rank::Moment { round_id: round_id.clone(), now };
-    let matches = neighbours::neighbours(evidence.index, standards.embedder, incident, evidence.experience, NEIGHBOURS, &moment)?;
+) {
     let playbooks: Vec<Playbook> = standards.governance.playbooks().map(|p| p.playbook.clone()).collect();
     let mut exclusions = standards.governance.exclusions(incident, evidence.inventory);
     exclusions.extend(tried_in_vain(incident, evidence));
-    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, &moment, standards.top);
+    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, moment, standards.top);
     if let Some(best) = recommendation.candidates.first() {
-        match plan_and_decide(standards.governance, evidence, incident, &recommendation, best, round_id, now) {
+        match plan_and_decide(standards.governance, evidence, incident, &recommendation, best, &moment.round_id, moment.now) {
             Ok((plan, decision)) => {
                 conclusions.plans.push(plan);
                 conclusions.decisions.push(decision);
@@ -207,7 +220,6 @@ fn recommend(
     }
     conclusions.matches.extend(matches);
     conclusions.recommendations.push(recommendation);
-    Ok(())
 }
 
 /// Binds one candidate to live objects and asks governance.

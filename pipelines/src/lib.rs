@@ -9,6 +9,7 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`file`] — files that somebody names; [`columns`] — those that are compared, not stored, whole or as sketches;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
+//! * [`vectors`] — vectors of texts, stored or made; [`endpoint`] — by a model behind an address;
 //! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; `courses` — where
 //!   ready-made detectors go on; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
@@ -19,6 +20,7 @@ pub mod act;
 pub mod columns;
 pub mod cost;
 mod courses;
+pub mod endpoint;
 pub mod file;
 pub mod freshness;
 pub mod history;
@@ -36,6 +38,7 @@ pub mod runs;
 pub mod schedule;
 pub mod stored;
 mod turns;
+pub mod vectors;
 
 #[cfg(test)]
 mod test_server;

@@ -4,17 +4,19 @@
 //! the others count. The same versions, time, seed and configuration give the same conclusions: [`replay`] shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 
 use bellwether_detectors::course::is_worth_saving;
 use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to, taken_together};
 use bellwether_detectors::drift::{DriftRule, detect_drift};
 use bellwether_detectors::rule::Rule;
-use bellwether_embeddings::{Experience, Index, IndexError};
+use bellwether_embeddings::{IndexError, Past};
+use bellwether_lake::tables::StoredVector;
 use bellwether_lake::{Lake, LakeError, Lane, Snapshot, tables};
 use bellwether_lineage::Graph;
 use bellwether_model::digest::{CanonicalError, Digest};
 use bellwether_model::execution::Execution;
-use bellwether_model::id::{IncidentId, RoundId, RunId};
+use bellwether_model::id::{IncidentId, RoundId};
 use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, Subject};
@@ -28,8 +30,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::courses;
 use crate::history::histories;
-use crate::judge::{Conclusions, Evidence, Standards, judge};
+use crate::judge::{self, Conclusions, Evidence, Standards};
 use crate::turns::Turns;
+use crate::vectors::{self, Embedding, VectorError};
 
 /// The lane in which rounds append.
 const LANE: &str = "round";
@@ -59,6 +62,8 @@ pub struct Judged {
     pub conclusions: Conclusions,
     /// What detectors know by now: nothing is concluded from it but where the next round goes on.
     pub states: Vec<DetectorState>,
+    /// Vectors that the ledger did not have.
+    pub vectors: Vec<StoredVector>,
 }
 
 /// A round could not be judged or recorded.
@@ -73,6 +78,9 @@ pub enum RoundError {
     /// Vectors of different embedders met.
     #[error("past runs cannot be compared")]
     Index(#[from] IndexError),
+    /// There are no vectors to compare with.
+    #[error("incidents cannot be compared with past runs")]
+    Vectors(#[from] VectorError),
     /// A conclusion has no canonical form.
     #[error("a conclusion has no canonical form; this is a bug, please report it")]
     Canonical(#[from] CanonicalError),
@@ -84,24 +92,21 @@ pub enum RoundError {
 /// What is kept from round to round only because it is costly to make: leaving it out changes no conclusion.
 #[derive(Default)]
 pub struct Memory {
-    experience: Option<(Vec<Experience>, Index, BTreeMap<RunId, Experience>)>,
+    past: Option<Past>,
+    /// Where vectors are looked up, where not in the snapshot that is judged: a replay sees those that its round made.
+    vectors: Option<Snapshot>,
 }
 
 impl Memory {
-    fn experience(
-        &mut self,
-        standards: &Standards<'_>,
-        found: Vec<Experience>,
-    ) -> Result<(&Index, &BTreeMap<RunId, Experience>), IndexError> {
-        let slot = match self.experience.take() {
-            Some(kept) if kept.0 == found && kept.1.embedder_id() == standards.embedder.id() => kept,
-            _ => {
-                let (index, by_run) = Experience::index(standards.embedder, found.clone())?;
-                (found, index, by_run)
-            }
-        };
-        let kept = self.experience.insert(slot);
-        Ok((&kept.1, &kept.2))
+    /// The past runs that the last round saw, with their vectors.
+    pub fn past(&self) -> Option<&Past> {
+        self.past.as_ref()
+    }
+
+    /// Takes the past runs that are kept, where they are of this embedder.
+    fn take(&mut self, embedding: &Embedding) -> Past {
+        let kept = self.past.take().filter(|past| past.index().embedder_id() == embedding.id());
+        kept.unwrap_or_else(|| Past::new(embedding.id(), embedding.dimensions()))
     }
 }
 
@@ -161,8 +166,11 @@ pub async fn judge_round(
         ))
         .await?;
     let recommended = last_recommended(&session).await?;
-    let past = known.runs.iter().filter_map(Experience::of_run).chain(known.outcomes.iter().map(Experience::of_outcome)).collect();
-    let (index, experience) = memory.experience(spec.standards, past)?;
+    let embedding = spec.standards.embedding;
+    let stored = Session::open(memory.vectors.as_ref().unwrap_or(snapshot), SessionOptions::at(started_at)).await?;
+    let mut past = memory.take(embedding);
+    let experience = vectors::experience(&known.runs, &known.outcomes);
+    let mut made = vectors::complete(&mut past, experience, &vectors::executed(&known.outcomes), embedding, &stored, started_at).await?;
     let histories = histories(spec.standards.governance, &transitions, as_of);
     let evidence = Evidence {
         graph: &graph,
@@ -170,14 +178,22 @@ pub async fn judge_round(
         changes: &known.changes,
         open_incidents: &incidents,
         open_signals: &members,
-        index,
-        experience,
+        index: past.index(),
+        experience: past.runs(),
         recommended: &recommended,
         executions: &known.executions,
         outcomes: &known.outcomes,
         histories: &histories,
     };
-    let conclusions = judge(spec.standards, &evidence, findings.signals, &round_id, as_of)?;
+    let incidents = judge::incidents(spec.standards, &evidence, &findings.signals, &round_id, as_of);
+    let due = judge::due(&incidents, &findings.signals, &evidence);
+    let (texts, asked) = vectors::recall(&due, embedding, &stored, started_at).await?;
+    if let Some(why) = made.without.take().or(asked.without) {
+        let why = why.source().map_or_else(|| why.to_string(), |source| format!("{why}: {source}"));
+        tracing::warn!(why, "not all past runs are compared with the incidents of this round");
+    }
+    made.new.extend(asked.new);
+    let conclusions = judge::judge(spec.standards, &evidence, &texts, findings.signals, incidents, &round_id, as_of)?;
     let round = Round {
         round_id,
         as_of,
@@ -194,7 +210,8 @@ pub async fn judge_round(
         started_at,
         recorded_at: started_at,
     };
-    Ok(Judged { round, conclusions, states })
+    memory.past = Some(past);
+    Ok(Judged { round, conclusions, states, vectors: made.new })
 }
 
 fn count(n: u64) -> i64 {
@@ -332,6 +349,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     let lane = [Lane::new(LANE, sequence)];
     let c = &judged.conclusions;
     lake.append_rows(&tables::DETECTOR_STATES, &judged.states, &lane).await?;
+    lake.append_vectors(&judged.vectors, &[]).await?;
     lake.append_rows(&tables::SIGNALS, &c.signals, &lane).await?;
     lake.append_rows(&tables::INCIDENTS, &c.incidents, &lane).await?;
     lake.append_rows(&tables::MATCHES, &c.matches, &lane).await?;
@@ -347,12 +365,13 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
 /// # Errors
 /// There is no such round, or the versions it read are gone.
 pub async fn replay(spec: &RoundSpec<'_>, lake: &Lake, id: &RoundId, now: Timestamp) -> Result<(Round, Judged), RoundError> {
-    let session = Session::open(&lake.snapshot().await?, SessionOptions::at(now)).await?;
+    let newest = lake.snapshot().await?;
+    let session = Session::open(&newest, SessionOptions::at(now)).await?;
     let found: Vec<Round> = session.rows(&format!("SELECT * FROM rounds WHERE round_id = {}", text(id.as_str()))).await?;
     let original = found.into_iter().next().ok_or_else(|| RoundError::Unknown(id.clone()))?;
     let snapshot = lake.snapshot_at(&original.versions).await?;
     let spec = RoundSpec { seed: original.seed, config_digest: original.config_digest, ..*spec };
-    let judged = judge_round(&spec, &snapshot, original.as_of, now, &mut Memory::default()).await?;
+    let judged = judge_round(&spec, &snapshot, original.as_of, now, &mut Memory { vectors: Some(newest), ..Memory::default() }).await?;
     Ok((original, judged))
 }
 

@@ -52,8 +52,12 @@ struct RunVersion {
 impl Stored {
     /// Pins the ledger's newest state.
     pub async fn open(lake: &Lake, now: Timestamp) -> Result<Self, SqlError> {
-        let session = Session::open(&lake.snapshot().await?, SessionOptions::at(now)).await?;
-        Ok(Self { session, now })
+        Ok(Self::of(Session::open(&lake.snapshot().await?, SessionOptions::at(now)).await?, now))
+    }
+
+    /// The state that a session sees.
+    pub fn of(session: Session, now: Timestamp) -> Self {
+        Self { session, now }
     }
 
     /// The newest sample of each of these metrics, of those that have one within `reach` of now. Looks at the last hours first, because that

@@ -36,7 +36,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_embeddings::{Embedder, Redactor};
+use bellwether_embeddings::Redactor;
 use bellwether_executor::{Cluster, Journal};
 use bellwether_governance::binding::Governance;
 use bellwether_lake::Lake;
@@ -78,8 +78,6 @@ pub struct Services {
     pub reach: Reach,
     /// What hides personal data and secrets.
     pub redactor: Arc<Redactor>,
-    /// What turns text into vectors.
-    pub embedder: Embedder,
     /// What tokens are checked with.
     pub verifier: Arc<Verifier>,
     /// The clock.
@@ -117,6 +115,8 @@ impl Services {
     /// # Errors
     /// What cannot be opened, with what would be right.
     pub async fn open(config: &Config, listen: SocketAddr) -> Result<Self, Failure> {
+        let embedding = open::vectors::embedding(config)?;
+        let qdrant = open::vectors::qdrant(config, &embedding)?;
         Ok(Self {
             lake: Arc::new(open::lake(config).await?),
             journal: open::journal(config).await?,
@@ -130,13 +130,12 @@ impl Services {
                 ActMode::Execute => Reach::Execute,
             },
             redactor: Arc::new(open::redactor(config)?),
-            embedder: Embedder::default(),
             verifier: Arc::new(open::verifier(config)?),
             clock: now,
             settings: Settings { sql_rows: config.serve.sql_rows, only_here: listen.ip().is_loopback() && !config.serve.behind_tls },
             workers: workers::Workers::start().map_err(|e| Failure::new(Kind::Upstream, format!("cannot start threads: {e}")))?,
             meter: Arc::default(),
-            remembered: experience::Remembered::default(),
+            remembered: experience::Remembered::new(embedding, qdrant),
             counted: metrics::Counted::default(),
             ready: health::Ready::default(),
             rejects: lineage::Rejects::default(),

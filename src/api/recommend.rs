@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json as JsonAnswer;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use bellwether_embeddings::{neighbours, rank};
+use bellwether_embeddings::rank;
 use bellwether_model::id::{IncidentId, PlaybookId, RoundId, SignalId};
 use bellwether_model::incident::{Incident, IncidentState};
 use bellwether_model::inventory::Entity;
@@ -23,12 +23,11 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::body::Json;
+use super::experience::Found;
 use super::ledger;
-use super::problem::{Kind, Problem, ProblemBody};
+use super::problem::{Problem, ProblemBody};
 use super::wire::{MatchRow, RecommendationRow};
 
-/// Past runs that are looked at for one incident.
-const NEIGHBOURS: usize = 60;
 /// Candidates of an answer when nothing else is asked for, and at most.
 const TOP: (usize, usize) = (3, 20);
 /// Longest text of a payload in characters.
@@ -36,6 +35,8 @@ const LONGEST: usize = 20_000;
 
 /// Names the recommendation that an answer is taken from.
 pub const RECOMMENDATION: HeaderName = HeaderName::from_static("bellwether-recommendation");
+/// Says which index found the past runs of an answer that was made just now: `memory` or `qdrant`, and why not Qdrant where it should have.
+pub const INDEX: HeaderName = HeaderName::from_static("bellwether-index");
 /// Says why an answer is empty.
 pub const ABSTAINED: HeaderName = HeaderName::from_static("bellwether-abstained");
 
@@ -105,7 +106,8 @@ pub struct Why {
 /// Says which playbooks fit an incident, best first.
 ///
 /// The list is empty when nothing fits; the header `bellwether-abstained` says why. The header `bellwether-recommendation` names a
-/// recommendation that `GET /recommendations/{id}/why` explains.
+/// recommendation that `GET /recommendations/{id}/why` explains; without it, the header `bellwether-index` says where past runs were
+/// looked for: `memory`, `qdrant`, or `memory` and why not Qdrant.
 #[utoipa::path(
     post, path = "/recommend", tag = "judge",
     request_body = RecommendRequest,
@@ -123,15 +125,15 @@ pub async fn recommend(
         (None, None, Some(payload)) => described(&services, payload)?,
         _ => return Err(Problem::bad("give exactly one of signal_id, incident_id and payload")),
     };
-    let Newest { recommendation, is_stored } = newest(&services, &session, &incident).await?;
+    let Newest { recommendation, is_stored, index } = newest(&services, &session, &incident).await?;
     let mut headers = HeaderMap::new();
     if is_stored && let Ok(id) = HeaderValue::from_str(recommendation.recommendation_id.as_str()) {
         headers.insert(RECOMMENDATION, id);
     }
     if let Some(why) = &recommendation.abstained {
-        let plain: String = why.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
-        headers.insert(ABSTAINED, HeaderValue::from_str(&plain).unwrap_or(HeaderValue::from_static("nothing fits")));
+        headers.insert(ABSTAINED, plain(why).unwrap_or(HeaderValue::from_static("nothing fits")));
     }
+    headers.extend(index.as_deref().and_then(plain).map(|index| (INDEX, index)));
     let candidates = recommendation.candidates.into_iter().take(top);
     Ok((
         headers,
@@ -139,6 +141,12 @@ pub async fn recommend(
             candidates.map(|c| Recommended { playbook_id: c.playbook_id, score: c.score, justification: c.justification }).collect(),
         ),
     ))
+}
+
+/// Words as a header carries them.
+fn plain(words: &str) -> Option<HeaderValue> {
+    let plain: String = words.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    HeaderValue::from_str(&plain).ok()
 }
 
 /// Explains a recommendation of a round: evidence, near misses, and what does not apply.
@@ -168,6 +176,8 @@ pub struct Newest {
     pub recommendation: Recommendation,
     /// Whether a round made it; otherwise it was made just now.
     pub is_stored: bool,
+    /// Which index found past runs, where it was made just now.
+    pub index: Option<String>,
 }
 
 /// The newest recommendation for an incident: a round's, or one made now by the same ranking where no round made one.
@@ -175,19 +185,18 @@ pub async fn newest(services: &Services, session: &Session, incident: &Incident)
     let sql = format!("SELECT * FROM recommendations_current WHERE incident_id = {}", text(incident.incident_id.as_str()));
     let stored: Vec<Recommendation> = session.rows(&sql).await?;
     if let Some(recommendation) = stored.into_iter().next() {
-        return Ok(Newest { recommendation, is_stored: true });
+        return Ok(Newest { recommendation, is_stored: true, index: None });
     }
     let now = services.now();
-    let past = services.remembered.past(&services.embedder, session).await?;
     let at = rank::Moment { round_id: incident.round_id.clone(), now };
-    let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, NEIGHBOURS, &at)
-        .map_err(|e| Problem::of(Kind::Internal, &e))?;
-    let inventory = Stored::open(&services.lake, now).await?.inventory().await?;
+    let Found { matches, index } = services.remembered.neighbours(session, incident, &at).await?;
     let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
     // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.
     let told = incident.root.is_none() && incident.signals.is_empty();
-    let exclusions = if told { Vec::new() } else { services.governance.exclusions(incident, &inventory) };
-    Ok(Newest { recommendation: rank::rank(incident, &matches, &playbooks, &exclusions, &at, TOP.1), is_stored: false })
+    let exclusions =
+        if told { Vec::new() } else { services.governance.exclusions(incident, &Stored::of(session.clone(), now).inventory().await?) };
+    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, &at, TOP.1);
+    Ok(Newest { recommendation, is_stored: false, index: Some(index) })
 }
 
 /// The incident of a signal; one made of the signal alone where it belongs to none.

@@ -5,6 +5,7 @@ mod environment;
 mod freshness;
 mod servers;
 mod storage;
+mod vectors;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -96,6 +97,7 @@ async fn all(config: &Config, now: Timestamp) -> Vec<Item> {
     let mut items = vec![rules(config), governance(config)];
     items.extend(storage::items(config).await);
     items.extend(freshness::item(config, now).await);
+    items.extend(vectors::items(config).await);
     items.extend(servers::items(config).await);
     items.extend(cluster::items(config).await);
     items

@@ -9,12 +9,14 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod drift;
+pub mod embeddings;
 pub mod incidents;
 pub mod ingest;
 pub mod init;
 pub mod label;
 pub mod lake;
 pub mod lineage;
+pub mod models;
 pub mod plan;
 pub mod recommend;
 pub mod report;
@@ -52,12 +54,14 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
             drift::run(rule, *args, output).await
         }
+        Command::Embeddings(args) => embeddings::run(&load()?, args, output).await,
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Init(args) => init::run(&global.config, args, output).await,
         Command::Label(args) => label::run(&load()?, args).await,
         Command::Lake(args) => lake::run(&load()?, args, output).await,
         Command::Lineage(args) => lineage::run(&load()?, args, output).await,
+        Command::Models(args) => models::run(&global.config, &load()?, args, output),
         Command::Plan(args) => plan::run(&load()?, args, output).await,
         Command::Recommend(args) => recommend::run(&load()?, args, output).await,
         Command::Report(args) => report::run(&load()?, &args, output).await,

@@ -123,6 +123,10 @@ impl Config {
         at(&mut self.serve.key_file);
         at(&mut self.redaction.key_file);
         self.lineage.files.iter_mut().for_each(at);
+        let embeddings = &mut self.embeddings;
+        let key = embeddings.qdrant.as_mut().and_then(|q| q.api_key_file.as_mut());
+        let token = embeddings.endpoint.as_mut().and_then(|e| e.token_file.as_mut());
+        [embeddings.model.as_mut(), embeddings.runtime.as_mut(), key, token].into_iter().flatten().for_each(at);
         let governance = &mut self.governance;
         let named = [&mut governance.blueprints, &mut governance.playbooks, &mut governance.checks, &mut self.serve.public_key_file];
         named.into_iter().flatten().for_each(at);
@@ -207,11 +211,12 @@ mod tests {
     #[test]
     fn every_file_is_named_from_the_configurations_folder() {
         let text = "version: 1\nprometheus: {url: 'http://p', rules: [r.yaml], bearer_token_file: p.token}\nlineage: {files: [l.jsonl]}\n\
-                    notify: {alertmanager: {url: 'http://a', bearer_token_file: a.token}, webhooks: [{url: 'http://w', bearer_token_file: w.token}]}\n";
+                    notify: {alertmanager: {url: 'http://a', bearer_token_file: a.token}, webhooks: [{url: 'http://w', bearer_token_file: w.token}]}\n\
+                    embeddings: {model: minilm, runtime: ort.so, endpoint: {url: 'http://e', model: m, dimensions: 3, token_file: e.token}, qdrant: {url: 'http://q', api_key_file: q.key}}\n";
         let mut config = read("b.yaml", text, none()).unwrap();
         config.rebase(Path::new("/etc/bw"));
         let told = serde_json::to_string(&config).unwrap();
-        for name in ["r.yaml", "p.token", "l.jsonl", "a.token", "w.token"] {
+        for name in ["r.yaml", "p.token", "l.jsonl", "a.token", "w.token", "minilm", "ort.so", "e.token", "q.key"] {
             assert!(told.contains(&format!("/etc/bw/{name}")), "{name} in {told}");
         }
     }

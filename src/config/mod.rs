@@ -4,6 +4,7 @@
 //! `POSTGRES_DSN`), then flags. Relative paths are relative to the file. Secrets are never in it: a setting that needs
 //! one names a file or an environment variable.
 
+mod embeddings;
 mod load;
 
 use std::collections::BTreeMap;
@@ -21,9 +22,8 @@ use bellwether_pipelines::runs::postgres::PostgresSettings;
 use bellwether_pipelines::schedule::Job;
 use serde::{Deserialize, Serialize};
 
-#[cfg(test)]
-pub use load::read;
-pub use load::{load, setting};
+pub use embeddings::EmbeddingsConfig;
+pub use load::{load, read, setting};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,6 +61,8 @@ pub struct Config {
     pub schedule: Vec<Job>,
     /// What is hidden before anything is stored.
     pub redaction: RedactionConfig,
+    /// What turns texts into vectors, and where they are searched.
+    pub embeddings: EmbeddingsConfig,
 }
 
 impl Config {
@@ -89,6 +91,7 @@ impl Default for Config {
             serve: ServeConfig::default(),
             schedule: Vec::new(),
             redaction: RedactionConfig::default(),
+            embeddings: EmbeddingsConfig::default(),
         }
     }
 }

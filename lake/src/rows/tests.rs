@@ -396,6 +396,7 @@ fn every_row_type_returns_as_it_was() {
     returns(&tables::ROUNDS, &[round]);
     let vector = StoredVector {
         subject_id: "run-1".into(),
+        kind: "run".into(),
         embedder_id: "hash-4".into(),
         text_digest: "d".into(),
         vector: vec![0.1, -0.7, f32::MIN_POSITIVE, 1.0 / 3.0],

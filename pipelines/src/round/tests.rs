@@ -56,7 +56,7 @@ async fn judged(lake: &Lake, rules: &[Rule], until: Timestamp) -> (Vec<Signal>, 
     let courses = courses::saved(&session, rules, &open, &at).await.unwrap();
     let (findings, states) = metrics(rules, &session, &open, &at).await.unwrap();
     let conclusions = Conclusions { signals: findings.signals.clone(), ..Conclusions::default() };
-    record(lake, &Judged { round: round(&at.round_id, until), conclusions, states }).await.unwrap();
+    record(lake, &Judged { round: round(&at.round_id, until), conclusions, states, vectors: Vec::new() }).await.unwrap();
     (findings.signals, courses)
 }
 

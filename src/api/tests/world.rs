@@ -9,7 +9,7 @@ use axum::extract::Form;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
-use bellwether_embeddings::{Embedder, Redactor};
+use bellwether_embeddings::Redactor;
 use bellwether_executor::apiserver::ApiServer;
 use bellwether_executor::{Cluster, Journal};
 use bellwether_governance::binding::{Governance, Parts};
@@ -85,7 +85,6 @@ impl World {
             cluster: Cluster::Kubernetes(server.client()),
             reach,
             redactor: Arc::new(Redactor::new(&[7; 32], &[]).unwrap()),
-            embedder: Embedder::default(),
             verifier: Arc::new(verifier),
             clock,
             settings: Settings { sql_rows: 50, only_here: true },
