@@ -12,23 +12,34 @@
 //! * [`index`] — the nearest vectors, exactly;
 //! * [`lexicon`] — texts by the words they share, and rankings made into one;
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
+//! * [`context`] — what incidents and runs are about beside their words: things, GPU models, classes of error;
+//! * [mod@rank] — which playbook to recommend, how sure, and why; or why none;
+//! * [`logistic`] — outcomes by features: what scores and calibrations are fitted with;
+//! * [`calibration`] — how stated scores came true, and the correction that follows;
 //! * [`retrieval`] — how well texts are found by questions whose answers are known;
-//! * [mod@rank] — which playbook to recommend, how sure, and why; or why none.
+//! * [`runbooks`] — the same on public runbooks;
+//! * [`trial`] — how well the ranking foresees a simulated history, beside plainer methods.
 
+pub mod calibration;
 mod coarse;
+pub mod context;
 pub mod embed;
 pub mod index;
 pub mod lexicon;
+pub mod logistic;
 pub mod neighbours;
 pub mod onnx;
 pub mod rank;
 pub mod redact;
 pub mod retrieval;
+pub mod runbooks;
+pub mod trial;
 
+pub use calibration::Calibration;
 pub use embed::{EmbedError, Embedder, HashingEmbedder};
 pub use index::{Hit, Index, IndexError};
 pub use lexicon::{Lexicon, fuse};
 pub use neighbours::{Experience, neighbours};
 pub use onnx::OnnxEmbedder;
-pub use rank::{Moment, rank};
+pub use rank::{Grounds, Moment, rank};
 pub use redact::{RedactError, Redactor};

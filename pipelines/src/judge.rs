@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_embeddings::{Embedder, Experience, Index, IndexError, neighbours, rank};
+use bellwether_embeddings::{Calibration, Embedder, Experience, Grounds, Index, IndexError, neighbours, rank};
 use bellwether_executor::journal::transition::OURSELVES;
 use bellwether_governance::binding::Governance;
 use bellwether_governance::history::History;
@@ -22,9 +22,6 @@ use bellwether_model::playbook::Playbook;
 use bellwether_model::recommendation::{Candidate, Exclusion, Match, Recommendation};
 use bellwether_model::signal::Signal;
 use bellwether_model::time::{Span, Timestamp};
-
-/// How many past runs are looked at for one incident.
-const NEIGHBOURS: usize = 60;
 
 /// By what is judged.
 pub struct Standards<'a> {
@@ -54,6 +51,8 @@ pub struct Evidence<'a> {
     pub index: &'a Index,
     /// Past runs by id.
     pub experience: &'a BTreeMap<RunId, Experience>,
+    /// How stated scores came true so far.
+    pub calibration: &'a Calibration,
     /// When open incidents were last recommended for.
     pub recommended: &'a BTreeMap<IncidentId, Timestamp>,
     /// Where the executions for open incidents stand.
@@ -187,11 +186,18 @@ fn recommend(
     conclusions: &mut Conclusions,
 ) -> Result<(), IndexError> {
     let moment = rank::Moment { round_id: round_id.clone(), now };
-    let matches = neighbours::neighbours(evidence.index, standards.embedder, incident, evidence.experience, NEIGHBOURS, &moment)?;
+    let matches = neighbours::neighbours(evidence.index, standards.embedder, incident, evidence.experience, rank::NEIGHBOURS, &moment)?;
     let playbooks: Vec<Playbook> = standards.governance.playbooks().map(|p| p.playbook.clone()).collect();
     let mut exclusions = standards.governance.exclusions(incident, evidence.inventory);
     exclusions.extend(tried_in_vain(incident, evidence));
-    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, &moment, standards.top);
+    let grounds = Grounds {
+        matches: &matches,
+        experience: evidence.experience,
+        playbooks: &playbooks,
+        exclusions: &exclusions,
+        calibration: evidence.calibration,
+    };
+    let recommendation = rank::rank(incident, &grounds, &moment, standards.top);
     if let Some(best) = recommendation.candidates.first() {
         match plan_and_decide(standards.governance, evidence, incident, &recommendation, best, round_id, now) {
             Ok((plan, decision)) => {

@@ -9,6 +9,7 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`file`] — files that somebody names; [`columns`] — those that are compared, not stored, whole or as sketches;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
+//! * [`experience`] — what the ledger has learned of playbooks;
 //! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
@@ -17,6 +18,7 @@
 pub mod act;
 pub mod columns;
 pub mod cost;
+pub mod experience;
 pub mod file;
 pub mod freshness;
 pub mod history;

@@ -23,6 +23,7 @@ use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
+use crate::experience;
 use crate::history::histories;
 use crate::judge::{Conclusions, Evidence, Standards, judge};
 use crate::turns::Turns;
@@ -155,7 +156,8 @@ pub async fn judge_round(
         ))
         .await?;
     let recommended = last_recommended(&session).await?;
-    let past = known.runs.iter().filter_map(Experience::of_run).chain(known.outcomes.iter().map(Experience::of_outcome)).collect();
+    let past = experience::experience(&session, &known.runs, &known.outcomes).await?;
+    let calibration = experience::calibration(&session, &known.outcomes).await?;
     let (index, experience) = memory.experience(spec.standards, past)?;
     let histories = histories(spec.standards.governance, &transitions, as_of);
     let evidence = Evidence {
@@ -166,6 +168,7 @@ pub async fn judge_round(
         open_signals: &members,
         index,
         experience,
+        calibration: &calibration,
         recommended: &recommended,
         executions: &known.executions,
         outcomes: &known.outcomes,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json as JsonAnswer;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use bellwether_embeddings::{neighbours, rank};
+use bellwether_embeddings::{Grounds, neighbours, rank};
 use bellwether_model::id::{IncidentId, PlaybookId, RoundId, SignalId};
 use bellwether_model::incident::{Incident, IncidentState};
 use bellwether_model::inventory::Entity;
@@ -27,8 +27,6 @@ use super::ledger;
 use super::problem::{Kind, Problem, ProblemBody};
 use super::wire::{MatchRow, RecommendationRow};
 
-/// Past runs that are looked at for one incident.
-const NEIGHBOURS: usize = 60;
 /// Candidates of an answer when nothing else is asked for, and at most.
 const TOP: (usize, usize) = (3, 20);
 /// Longest text of a payload in characters.
@@ -180,14 +178,16 @@ pub async fn newest(services: &Services, session: &Session, incident: &Incident)
     let now = services.now();
     let past = services.remembered.past(&services.embedder, session).await?;
     let at = rank::Moment { round_id: incident.round_id.clone(), now };
-    let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, NEIGHBOURS, &at)
+    let matches = neighbours::neighbours(&past.index, &services.embedder, incident, &past.runs, rank::NEIGHBOURS, &at)
         .map_err(|e| Problem::of(Kind::Internal, &e))?;
     let inventory = Stored::open(&services.lake, now).await?.inventory().await?;
     let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
     // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.
     let told = incident.root.is_none() && incident.signals.is_empty();
     let exclusions = if told { Vec::new() } else { services.governance.exclusions(incident, &inventory) };
-    Ok(Newest { recommendation: rank::rank(incident, &matches, &playbooks, &exclusions, &at, TOP.1), is_stored: false })
+    let (experience, calibration) = (&past.runs, &past.calibration);
+    let grounds = Grounds { matches: &matches, experience, playbooks: &playbooks, exclusions: &exclusions, calibration };
+    Ok(Newest { recommendation: rank::rank(incident, &grounds, &at, TOP.1), is_stored: false })
 }
 
 /// The incident of a signal; one made of the signal alone where it belongs to none.
