@@ -9,6 +9,7 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod drift;
+pub mod eval;
 pub mod incidents;
 pub mod ingest;
 pub mod init;
@@ -23,6 +24,7 @@ pub mod serve;
 pub mod signals;
 pub mod sql;
 pub mod token;
+mod why;
 
 use bellwether_lake::Lake;
 use bellwether_model::time::Timestamp;
@@ -52,6 +54,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
             drift::run(rule, *args, output).await
         }
+        Command::Eval(args) => eval::run(args, output).await,
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Init(args) => init::run(&global.config, args, output).await,
