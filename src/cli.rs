@@ -86,6 +86,8 @@ pub enum Command {
     Drift(Box<DriftArgs>),
     /// Say how good a detector is on labelled series: what it finds, what it invents, how soon.
     Backtest(BacktestArgs),
+    /// Measure how good the program's own judgement is, on data with known answers.
+    Eval(EvalArgs),
     /// List signals: deviations of single series and columns, each once, as it stands now; or show one.
     Signals(SignalsArgs),
     /// List incidents, or show one with all that is known of it.
@@ -374,6 +376,38 @@ pub struct BacktestArgs {
     pub fail_below: Option<f64>,
 }
 
+/// `bellwether eval`
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: EvalWhat,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum EvalWhat {
+    /// Recommendations: a simulated history with held-out time, and public runbooks where --data has them.
+    Recommend(EvalRecommendArgs),
+}
+
+/// `bellwether eval recommend`
+#[derive(Debug, Args)]
+pub struct EvalRecommendArgs {
+    /// The simulated history's seed: another seed is another fleet.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Incidents of the simulated history, of which the last two fifths are asked about; at least 100.
+    #[arg(long, default_value_t = 8_000, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=200_000))]
+    pub incidents: u32,
+    /// A folder with prom-runbooks, openshift-runbooks and kube-prometheus-rules/retrieval_queries.json: how well alerts find their pages.
+    #[arg(long, env = "BELLWETHER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Draw the reliability and abstention curves into this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
 /// A ready-made detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PresetName {
@@ -474,6 +508,9 @@ pub struct RecommendArgs {
     /// At most so many playbooks for each.
     #[arg(long, default_value_t = 3)]
     pub top: usize,
+    /// Say how each score came about: features, past runs with their outcomes, and what the calibration rests on.
+    #[arg(long)]
+    pub why: bool,
 }
 
 /// `bellwether plan`

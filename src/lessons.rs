@@ -12,7 +12,7 @@ struct Lesson {
     examples: [(&'static str, &'static str); 2],
 }
 
-const LESSONS: [Lesson; 25] = [
+const LESSONS: [Lesson; 26] = [
     Lesson {
         command: "init",
         text: "The first step on a Prometheus of your own. It asks which metrics are there and writes a configuration with the rule packs that fit; nothing else is touched.",
@@ -64,6 +64,14 @@ const LESSONS: [Lesson; 25] = [
         examples: [
             ("backtest nab --preset novelty --html page.html", "labelled series of others, every one drawn"),
             ("backtest --feedback", "the configured rules, by what people said of their incidents"),
+        ],
+    },
+    Lesson {
+        command: "eval",
+        text: "How often the right playbook comes first, and whether scores come true, beside plainer methods. It needs neither a ledger nor a configuration.",
+        examples: [
+            ("eval recommend", "live through a simulated history, about a minute"),
+            ("eval recommend --seed 7 --svg curves.svg", "another history, with both curves drawn"),
         ],
     },
     Lesson {

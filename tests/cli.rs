@@ -15,6 +15,7 @@ fn help_names_every_command_and_the_first_steps() {
         "detect",
         "drift",
         "backtest",
+        "eval",
         "signals",
         "incidents",
         "label",

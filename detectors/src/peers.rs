@@ -18,13 +18,13 @@ use std::collections::BTreeMap;
 use bellwether_model::series::Labels;
 
 use crate::band::Band;
+use crate::course::band;
 use crate::kernel::alike::alike;
 use crate::kernel::ordered::Ordered;
 use crate::kernel::principal::Principal;
 use crate::kernel::robust::NORMAL;
 use crate::preset::Judgement;
 use crate::rule::{MethodSpec, Rule};
-use crate::course::band;
 
 /// No more series are compared with each other; more are taken in parts, in order.
 const MOST: usize = 200;

@@ -26,19 +26,22 @@ impl Lexicon {
     /// The texts with their ids. Of two with one id both are found.
     pub fn new<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut lexicon = Self::default();
-        for (row, (id, text)) in texts.into_iter().enumerate() {
-            let words = words(text);
-            lexicon.ids.push(id.to_owned());
-            lexicon.lengths.push(words.len() as f64);
-            for word in words {
-                let rows = lexicon.postings.entry(word).or_default();
-                match rows.last_mut() {
-                    Some((last, count)) if *last == row => *count += 1,
-                    _ => rows.push((row, 1)),
-                }
+        texts.into_iter().for_each(|(id, text)| lexicon.add(id, text));
+        lexicon
+    }
+
+    /// One more text.
+    pub fn add(&mut self, id: &str, text: &str) {
+        let (row, words) = (self.ids.len(), words(text));
+        self.ids.push(id.to_owned());
+        self.lengths.push(words.len() as f64);
+        for word in words {
+            let rows = self.postings.entry(word).or_default();
+            match rows.last_mut() {
+                Some((last, count)) if *last == row => *count += 1,
+                _ => rows.push((row, 1)),
             }
         }
-        lexicon
     }
 
     /// The `k` best of those that share a word with the question and that `wanted` lets through, with their scores above 0, best

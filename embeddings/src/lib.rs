@@ -14,13 +14,21 @@
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
 //! * [`past`] — all past runs with their vectors, kept up to date;
 //! * [`qdrant`] — the same vectors in a server of their own, found in the same order;
+//! * [`context`] — what incidents and runs are about beside their words: things, GPU models, classes of error;
+//! * [mod@rank] — which playbook to recommend, how sure, and why; or why none;
+//! * [`logistic`] — outcomes by features: what scores and calibrations are fitted with;
+//! * [`calibration`] — how stated scores came true, and the correction that follows;
 //! * [`retrieval`] — how well texts are found by questions whose answers are known;
-//! * [mod@rank] — which playbook to recommend, how sure, and why; or why none.
+//! * [`runbooks`] — the same on public runbooks;
+//! * [`trial`] — how well the ranking foresees a simulated history, beside plainer methods.
 
+pub mod calibration;
 mod coarse;
+pub mod context;
 pub mod embed;
 pub mod index;
 pub mod lexicon;
+pub mod logistic;
 pub mod neighbours;
 pub mod onnx;
 pub mod past;
@@ -28,7 +36,10 @@ pub mod qdrant;
 pub mod rank;
 pub mod redact;
 pub mod retrieval;
+pub mod runbooks;
+pub mod trial;
 
+pub use calibration::Calibration;
 pub use embed::{EmbedError, Embedder, HashingEmbedder, Recalled};
 pub use index::{Hit, Index, IndexError};
 pub use lexicon::{Lexicon, fuse};
@@ -36,5 +47,5 @@ pub use neighbours::{Experience, neighbours};
 pub use onnx::OnnxEmbedder;
 pub use past::Past;
 pub use qdrant::{Qdrant, QdrantError};
-pub use rank::{Moment, rank};
+pub use rank::{Grounds, Moment, rank};
 pub use redact::{RedactError, Redactor};

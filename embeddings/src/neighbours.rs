@@ -9,8 +9,10 @@ use bellwether_model::recommendation::Match;
 use bellwether_model::run::Run;
 use bellwether_model::time::Timestamp;
 
+use crate::context::Context;
 use crate::embed::Embedder;
 use crate::index::{Index, IndexError};
+use crate::rank::score::{CHOSEN, REJECTED};
 
 /// When and in which round experience is consulted.
 #[derive(Clone, Debug)]
@@ -28,12 +30,14 @@ pub struct Experience {
     pub run_id: RunId,
     /// The playbook it ran.
     pub playbook_id: PlaybookId,
-    /// The name of an [`Effect`]; empty when unknown.
+    /// The name of an [`Effect`], or [`CHOSEN`] or [`REJECTED`] where a person decided; empty when unknown.
     pub outcome: String,
     /// When it ran.
     pub ran_at: Timestamp,
     /// What it was run for, in words: what incidents are compared with.
     pub summary: String,
+    /// What it was about, beside the words.
+    pub context: Context,
 }
 
 impl Experience {
@@ -47,6 +51,7 @@ impl Experience {
             outcome: outcome.to_owned(),
             ran_at: run.finished_at.or(run.started_at).unwrap_or(run.updated_at),
             summary: run.summary.clone(),
+            context: Context::of_run(run),
         })
     }
 
@@ -58,6 +63,20 @@ impl Experience {
             outcome: outcome.effect.name().to_owned(),
             ran_at: outcome.recorded_at,
             summary: outcome.summary.clone(),
+            context: Context::of(&[], &[], &outcome.summary),
+        }
+    }
+
+    /// A person's word on a playbook for an incident: one that was rejected or passed over, or chosen over what was recommended. `id` names the
+    /// word, not a run.
+    pub fn of_word(id: String, playbook_id: PlaybookId, is_chosen: bool, said_at: Timestamp, summary: &str) -> Self {
+        Self {
+            run_id: RunId::new(id),
+            playbook_id,
+            outcome: if is_chosen { CHOSEN } else { REJECTED }.to_owned(),
+            ran_at: said_at,
+            summary: summary.to_owned(),
+            context: Context::of(&[], &[], summary),
         }
     }
 
@@ -85,7 +104,8 @@ impl Experience {
     }
 }
 
-/// The `k` past runs whose summaries are most like the incident's, most similar first, as rows of the table `matches`.
+/// The `k` past runs whose summaries are most like the incident's, and the `k` most like it of those about the same endpoint, pool, node or
+/// dataset, most similar first, as rows of the table `matches`.
 ///
 /// Runs after `at.now` are not seen, nor those that `experience` does not hold. Errs when the index is of another embedder, or the embedder's model fails.
 pub fn neighbours(
@@ -99,7 +119,11 @@ pub fn neighbours(
     let past = |id: &str| experience.get(&RunId::new(id)).filter(|one| one.ran_at <= at.now);
     let embedder_id = embedder.id();
     let query = embedder.embed(&[incident.summary.as_str()])?.pop().unwrap_or_default();
-    let hits = index.top(&embedder_id, &query, k, |id| past(id).is_some())?;
+    let here = Context::of_incident(incident);
+    let mut hits = index.top(&embedder_id, &query, k, |id| past(id).is_some())?;
+    hits.extend(index.top(&embedder_id, &query, k, |id| past(id).is_some_and(|one| !one.context.things.is_disjoint(&here.things)))?);
+    hits.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| a.id.cmp(&b.id)));
+    hits.dedup_by(|a, b| a.id == b.id);
     let row = |similarity: f32, one: &Experience| Match {
         incident_id: incident.incident_id.clone(),
         run_id: one.run_id.clone(),
@@ -126,6 +150,7 @@ mod tests {
             outcome: "effective".into(),
             ran_at: Timestamp::from_secs(2_000_000_000 - days_ago * 86_400),
             summary: summary.into(),
+            context: Context::default(),
         }
     }
 

@@ -96,6 +96,7 @@ mod tests {
             outcome: String::new(),
             ran_at: Timestamp::from_secs(secs),
             summary: summary.into(),
+            context: crate::context::Context::default(),
         }
     }
 

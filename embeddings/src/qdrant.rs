@@ -255,11 +255,20 @@ impl Qdrant {
 
     /// Everything that may be among the `k` nearest of the runs up to an instant, as an index: its order is that of an index over
     /// all of them. All vectors are compared, not only those that a graph leads to, and those that tie with the last one are there too.
-    pub async fn near(&self, query: &[f32], k: usize, until: Timestamp) -> Result<Near, QdrantError> {
-        let filter = Filter::must([
-            Condition::matches("embedder_id", self.embedder_id.clone()),
-            Condition::range("ran_at", Range { lte: Some(until.micros() as f64), ..Range::default() }),
-        ]);
+    /// Of these `kin` alone, where there are some, the `k` nearest are there as well.
+    pub async fn near(&self, query: &[f32], k: usize, until: Timestamp, kin: &[&RunId]) -> Result<Near, QdrantError> {
+        let own = Condition::matches("embedder_id", self.embedder_id.clone());
+        let before = Condition::range("ran_at", Range { lte: Some(until.micros() as f64), ..Range::default() });
+        let mut near = Near { index: Index::new(self.embedder_id.clone(), self.dimensions), digests: BTreeMap::new() };
+        self.add_near(query, k, Filter::must([own.clone(), before.clone()]), &mut near).await?;
+        if !kin.is_empty() {
+            let named = Condition::matches("run_id", kin.iter().map(ToString::to_string).collect::<Vec<_>>());
+            self.add_near(query, k, Filter::must([own, before, named]), &mut near).await?;
+        }
+        Ok(near)
+    }
+
+    async fn add_near(&self, query: &[f32], k: usize, filter: Filter, near: &mut Near) -> Result<(), QdrantError> {
         let mut limit = k.saturating_add(BEYOND);
         loop {
             let request = QueryPointsBuilder::new(&self.server.collection)
@@ -273,20 +282,19 @@ impl Qdrant {
             let last = found.last().map_or(f32::NEG_INFINITY, |point| point.score);
             let is_sure = found.len() < limit || k == 0 || found.get(k - 1).is_some_and(|kth| kth.score > last + ALIKE);
             if is_sure {
-                return self.near_of(found);
+                return self.take_in(found, near);
             }
             limit = limit.saturating_mul(4);
         }
     }
 
-    fn near_of(&self, found: Vec<ScoredPoint>) -> Result<Near, QdrantError> {
-        let mut near = Near { index: Index::new(self.embedder_id.clone(), self.dimensions), digests: BTreeMap::new() };
+    fn take_in(&self, found: Vec<ScoredPoint>, near: &mut Near) -> Result<(), QdrantError> {
         for point in found {
             let Some(run_id) = text(&point.payload, "run_id") else { continue };
             near.index.put(run_id, &self.embedder_id, &dense(point.vectors))?;
             near.digests.insert(RunId::new(run_id), text(&point.payload, "text_digest").unwrap_or_default().to_owned());
         }
-        Ok(near)
+        Ok(())
     }
 
     fn own(&self) -> Filter {

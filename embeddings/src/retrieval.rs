@@ -1,5 +1,7 @@
 //! How well texts are found by questions whose answers are known.
 
+use serde::Serialize;
+
 use crate::embed::Embedder;
 use crate::index::{Index, IndexError};
 use crate::lexicon::{Lexicon, fuse};
@@ -32,7 +34,7 @@ pub enum Method<'a> {
 }
 
 /// How good rankings are.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quality {
     /// Questions.
     pub questions: usize,

@@ -134,6 +134,7 @@ pub(crate) fn planned(governance: &Governance, inventory: &Inventory, playbook: 
         similarity: 0.9,
         success_rate: 0.9,
         evidence: Vec::new(),
+        reckoning: None,
     };
     let recommendation_id = RecommendationId::new("rec-1");
     let round_id = RoundId::new("rnd-1");

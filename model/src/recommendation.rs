@@ -44,6 +44,56 @@ pub struct Candidate {
     pub success_rate: f64,
     /// The past runs, most similar first.
     pub evidence: Vec<RunId>,
+    /// How the score came about; none where a person chose the playbook, and in rows of before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reckoning: Option<Reckoning>,
+}
+
+/// How a score came about, in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reckoning {
+    /// The probability before calibration.
+    pub before: f64,
+    /// What the calibration rests on, in words.
+    pub calibration: String,
+    /// Log-odds to begin with, before any feature.
+    pub intercept: f64,
+    /// What each feature adds.
+    pub terms: Vec<Term>,
+    /// What speaks for the playbook: its past runs that helped, by weight.
+    pub helped: f64,
+    /// What speaks against it, by weight.
+    pub failed: f64,
+    /// The past runs that weigh most, heaviest first: at most ten.
+    pub cited: Vec<Cited>,
+}
+
+/// What one feature adds to a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// The feature.
+    pub feature: String,
+    /// Its value.
+    pub value: f64,
+    /// Log-odds that it adds; below 0 where it speaks against.
+    pub adds: f64,
+}
+
+/// A past run that a score rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cited {
+    /// The run; an execution of our own, or a plan where a person rejected or chose it.
+    pub run_id: RunId,
+    /// What came of it: an [`crate::outcome::Effect`], `chosen` or `rejected`.
+    pub outcome: String,
+    /// When it ran.
+    pub ran_at: Timestamp,
+    /// Cosine similarity of its text, 0 to 1.
+    pub similarity: f64,
+    /// What it weighs: by similarity, age, and what it has in common with the incident.
+    pub weight: f64,
+    /// What else is the same: `ml/iris`, `A100`, `xid 79`.
+    pub same: Vec<String>,
 }
 
 /// What is recommended for an incident in one round. A row of the table `recommendations`.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_embeddings::{Embedder, Experience, Index, IndexError, neighbours, rank};
+use bellwether_embeddings::{Calibration, Embedder, Experience, Grounds, Index, IndexError, neighbours, rank};
 use bellwether_executor::journal::transition::OURSELVES;
 use bellwether_governance::binding::Governance;
 use bellwether_governance::history::History;
@@ -24,9 +24,6 @@ use bellwether_model::signal::Signal;
 use bellwether_model::time::{Span, Timestamp};
 
 use crate::vectors::Embedding;
-
-/// How many past runs are looked at for one incident.
-const NEIGHBOURS: usize = 60;
 
 /// By what is judged.
 pub struct Standards<'a> {
@@ -56,6 +53,8 @@ pub struct Evidence<'a> {
     pub index: &'a Index,
     /// Past runs by id.
     pub experience: &'a BTreeMap<RunId, Experience>,
+    /// How stated scores came true so far.
+    pub calibration: &'a Calibration,
     /// When open incidents were last recommended for.
     pub recommended: &'a BTreeMap<IncidentId, Timestamp>,
     /// Where the executions for open incidents stand.
@@ -128,7 +127,7 @@ pub fn judge(
     let mut conclusions = Conclusions { signals, ..Conclusions::default() };
     for incident in due(&incidents, &conclusions.signals, evidence) {
         let moment = rank::Moment { round_id: round_id.clone(), now };
-        let matches = neighbours::neighbours(evidence.index, texts, incident, evidence.experience, NEIGHBOURS, &moment)?;
+        let matches = neighbours::neighbours(evidence.index, texts, incident, evidence.experience, rank::NEIGHBOURS, &moment)?;
         recommend(standards, evidence, incident, matches, &moment, &mut conclusions);
     }
     conclusions.incidents = incidents;
@@ -204,7 +203,14 @@ fn recommend(
     let playbooks: Vec<Playbook> = standards.governance.playbooks().map(|p| p.playbook.clone()).collect();
     let mut exclusions = standards.governance.exclusions(incident, evidence.inventory);
     exclusions.extend(tried_in_vain(incident, evidence));
-    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, moment, standards.top);
+    let grounds = Grounds {
+        matches: &matches,
+        experience: evidence.experience,
+        playbooks: &playbooks,
+        exclusions: &exclusions,
+        calibration: evidence.calibration,
+    };
+    let recommendation = rank::rank(incident, &grounds, moment, standards.top);
     if let Some(best) = recommendation.candidates.first() {
         match plan_and_decide(standards.governance, evidence, incident, &recommendation, best, &moment.round_id, moment.now) {
             Ok((plan, decision)) => {

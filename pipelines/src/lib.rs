@@ -9,7 +9,8 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`file`] — files that somebody names; [`columns`] — those that are compared, not stored, whole or as sketches;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
-//! * [`vectors`] — vectors of texts, stored or made; [`endpoint`] — by a model behind an address;
+//! * [`experience`] — what the ledger has learned of playbooks; [`vectors`] — vectors of texts, stored or made; [`endpoint`] — by a model behind an
+//!   address;
 //! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; `courses` — where
 //!   ready-made detectors go on; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
@@ -21,6 +22,7 @@ pub mod columns;
 pub mod cost;
 mod courses;
 pub mod endpoint;
+pub mod experience;
 pub mod file;
 pub mod freshness;
 pub mod history;

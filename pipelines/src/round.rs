@@ -29,6 +29,7 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::courses;
+use crate::experience;
 use crate::history::histories;
 use crate::judge::{self, Conclusions, Evidence, Standards};
 use crate::turns::Turns;
@@ -169,8 +170,9 @@ pub async fn judge_round(
     let embedding = spec.standards.embedding;
     let stored = Session::open(memory.vectors.as_ref().unwrap_or(snapshot), SessionOptions::at(started_at)).await?;
     let mut past = memory.take(embedding);
-    let experience = vectors::experience(&known.runs, &known.outcomes);
-    let mut made = vectors::complete(&mut past, experience, &vectors::executed(&known.outcomes), embedding, &stored, started_at).await?;
+    let learned = experience::experience(&session, &known.runs, &known.outcomes).await?;
+    let calibration = experience::calibration(&session, &known.outcomes).await?;
+    let mut made = vectors::complete(&mut past, learned, &vectors::executed(&known.outcomes), embedding, &stored, started_at).await?;
     let histories = histories(spec.standards.governance, &transitions, as_of);
     let evidence = Evidence {
         graph: &graph,
@@ -180,6 +182,7 @@ pub async fn judge_round(
         open_signals: &members,
         index: past.index(),
         experience: past.runs(),
+        calibration: &calibration,
         recommended: &recommended,
         executions: &known.executions,
         outcomes: &known.outcomes,

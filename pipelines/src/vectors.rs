@@ -18,6 +18,7 @@ use bellwether_sql::{Session, SqlError};
 use serde::Deserialize;
 
 use crate::endpoint::{Endpoint, EndpointError};
+use crate::experience::experience;
 
 /// Texts that are embedded and stored at a time: what an interruption may cost.
 const BATCH: usize = 2048;
@@ -130,11 +131,6 @@ pub struct Made {
     pub new: Vec<StoredVector>,
     /// Why some runs have no vector, and are not compared: the endpoint does not answer.
     pub without: Option<EndpointError>,
-}
-
-/// Past runs as experience, in the order of the evidence.
-pub fn experience<'a>(runs: &'a [Run], outcomes: &'a [Outcome]) -> impl Iterator<Item = Experience> + 'a {
-    runs.iter().filter_map(Experience::of_run).chain(outcomes.iter().map(Experience::of_outcome))
 }
 
 /// Brings past runs up to date: `experience` is all of them from now on, and each gets its vector.
@@ -361,7 +357,7 @@ async fn embed(embedding: &Embedding, batch: &[Subject]) -> Result<Vec<Vec<f32>>
 async fn subjects(session: &Session) -> Result<Vec<Subject>, SqlError> {
     let (runs, outcomes) = history(session).await?;
     let executed = executed(&outcomes);
-    let runs = Experience::newest(experience(&runs, &outcomes));
+    let runs = Experience::newest(experience(session, &runs, &outcomes).await?);
     let kind = |run: &RunId| if executed.contains(run) { "execution" } else { "run" };
     let mut all: Vec<Subject> = runs
         .into_values()

@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
-use bellwether_embeddings::{Embedder, Index, Past, Qdrant, Recalled, neighbours, rank};
-use bellwether_lake::tables::{OUTCOMES, RUNS};
+use bellwether_embeddings::context::Context;
+use bellwether_embeddings::{Calibration, Embedder, Index, Past, Qdrant, Recalled, neighbours, rank};
+use bellwether_lake::tables::{APPROVALS, OUTCOMES, PLANS, RECOMMENDATIONS, RUNS};
+use bellwether_model::id::RunId;
 use bellwether_model::incident::Incident;
 use bellwether_model::recommendation::Match;
 use bellwether_model::time::{Span, Timestamp};
+use bellwether_pipelines::experience::{calibration, experience};
 use bellwether_pipelines::vectors::{self, Embedding, VectorError};
 use bellwether_sql::Session;
 use tokio::sync::Mutex;
@@ -15,17 +18,24 @@ use super::problem::{Kind, Problem};
 use crate::failure::chain;
 use crate::open;
 
-/// Past runs that are looked at for one incident.
-const NEIGHBOURS: usize = 60;
 /// For how long a Qdrant that failed is left alone.
 const REST: Span = Span::from_secs(30);
 
-/// The versions of the tables that the runs are of.
-type Versions = [Option<i64>; 2];
+/// The versions of the tables that experience is of.
+type Versions = [Option<i64>; 5];
+
+/// What past runs say.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// The runs, with their vectors where they were wanted.
+    pub past: Arc<Past>,
+    /// How stated scores came true so far.
+    pub calibration: Arc<Calibration>,
+}
 
 struct Kept {
     versions: Versions,
-    past: Arc<Past>,
+    learned: Learned,
     /// Whether the vectors are there too.
     is_complete: bool,
 }
@@ -44,6 +54,8 @@ pub struct Remembered {
 pub struct Found {
     /// They, most similar first.
     pub matches: Vec<Match>,
+    /// What they were found among.
+    pub learned: Learned,
     /// Which index answered: `memory`, `qdrant`, or `memory` and why not Qdrant.
     pub index: String,
 }
@@ -62,30 +74,35 @@ impl Remembered {
         let query = self.embedding.embed(&[&incident.summary]).await.map_err(|e| problem(&e))?.pop().unwrap_or_default();
         let texts = [(incident.summary.clone(), query.clone())].into();
         let texts = Embedder::Recalled(Recalled::new(self.embedding.id(), self.embedding.dimensions(), texts));
-        let by = |index: &Index, past: &Past| {
-            neighbours::neighbours(index, &texts, incident, past.runs(), NEIGHBOURS, at).map_err(|e| Problem::of(Kind::Internal, &e))
+        let by = |index: &Index, learned: Learned, name: String| {
+            let found = neighbours::neighbours(index, &texts, incident, learned.past.runs(), rank::NEIGHBOURS, at);
+            let matches = found.map_err(|e| Problem::of(Kind::Internal, &e))?;
+            Ok(Found { matches, learned, index: name })
         };
         let Some(qdrant) = &self.qdrant else {
-            let past = self.past(session, true, at.now).await?;
-            return Ok(Found { matches: by(past.index(), &past)?, index: "memory".into() });
+            let learned = self.learned(session, true, at.now).await?;
+            return by(learned.past.clone().index(), learned, "memory".into());
         };
-        let known = self.past(session, false, at.now).await?;
-        match self.ask(qdrant, &known, &query, at.now).await {
-            Ok(index) => Ok(Found { matches: by(&index, &known)?, index: "qdrant".into() }),
+        let known = self.learned(session, false, at.now).await?;
+        match self.ask(qdrant, &known.past, &query, incident, at.now).await {
+            Ok(index) => by(&index, known, "qdrant".into()),
             Err(why) => {
-                let past = self.past(session, true, at.now).await?;
-                Ok(Found { matches: by(past.index(), &past)?, index: format!("memory; {why}") })
+                let learned = self.learned(session, true, at.now).await?;
+                by(learned.past.clone().index(), learned, format!("memory; {why}"))
             }
         }
     }
 
     /// What Qdrant finds, where it holds what the ledger holds.
-    async fn ask(&self, qdrant: &Qdrant, known: &Past, query: &[f32], now: Timestamp) -> Result<Index, String> {
+    async fn ask(&self, qdrant: &Qdrant, known: &Past, query: &[f32], incident: &Incident, now: Timestamp) -> Result<Index, String> {
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, why)) = failed().clone().filter(|(at, _)| now.since(*at) < REST) {
             return Err(format!("{why} ({} s ago)", now.since(at).secs()));
         }
-        let (held, near) = match futures::try_join!(qdrant.count(), qdrant.near(query, NEIGHBOURS, now)) {
+        let here = Context::of_incident(incident);
+        let kin: Vec<&RunId> =
+            known.runs().values().filter(|run| !run.context.things.is_disjoint(&here.things)).map(|run| &run.run_id).collect();
+        let (held, near) = match futures::try_join!(qdrant.count(), qdrant.near(query, rank::NEIGHBOURS, now, &kin)) {
             Ok(answers) => answers,
             Err(error) => {
                 let why = chain(&error);
@@ -104,31 +121,36 @@ impl Remembered {
         Ok(near.index)
     }
 
-    /// The past runs of this session, with their vectors where they are wanted.
-    async fn past(&self, session: &Session, with_vectors: bool, now: Timestamp) -> Result<Arc<Past>, Problem> {
-        let versions = [&RUNS, &OUTCOMES].map(|table| session.snapshot().table(table).map(|t| t.version));
+    /// What is known of past runs as this session sees them, with their vectors where these are wanted.
+    async fn learned(&self, session: &Session, with_vectors: bool, now: Timestamp) -> Result<Learned, Problem> {
+        let versions =
+            [&RUNS, &OUTCOMES, &RECOMMENDATIONS, &PLANS, &APPROVALS].map(|table| session.snapshot().table(table).map(|t| t.version));
         // Held while the index is made, so that requests that come together make it once.
         let mut slot = self.kept.lock().await;
         if let Some(kept) = slot.as_ref()
             && kept.versions == versions
             && (kept.is_complete || !with_vectors)
         {
-            return Ok(kept.past.clone());
+            return Ok(kept.learned.clone());
         }
         let (runs, outcomes) = vectors::history(session).await?;
-        let mut past = slot.take().map_or_else(|| Arc::new(Past::new(self.embedding.id(), self.embedding.dimensions())), |kept| kept.past);
+        let calibration = Arc::new(calibration(session, &outcomes).await?);
+        let all = experience(session, &runs, &outcomes).await?;
+        let mut past =
+            slot.take().map_or_else(|| Arc::new(Past::new(self.embedding.id(), self.embedding.dimensions())), |kept| kept.learned.past);
         let own = Arc::make_mut(&mut past);
-        let experience = vectors::experience(&runs, &outcomes);
         if with_vectors {
             let executed = vectors::executed(&outcomes);
-            let made = vectors::complete(own, experience, &executed, &self.embedding, session, now).await;
+            let made = vectors::complete(own, all, &executed, &self.embedding, session, now).await;
             let failed = made.map_or_else(Some, |made| made.without.map(VectorError::Endpoint));
-            *slot = Some(Kept { versions, past: past.clone(), is_complete: failed.is_none() });
-            return failed.map_or(Ok(past), |error| Err(problem(&error)));
+            let learned = Learned { past, calibration };
+            *slot = Some(Kept { versions, learned: learned.clone(), is_complete: failed.is_none() });
+            return failed.map_or(Ok(learned), |error| Err(problem(&error)));
         }
-        own.learn(experience);
-        *slot = Some(Kept { versions, past: past.clone(), is_complete: false });
-        Ok(past)
+        own.learn(all);
+        let learned = Learned { past, calibration };
+        *slot = Some(Kept { versions, learned: learned.clone(), is_complete: false });
+        Ok(learned)
     }
 }
 

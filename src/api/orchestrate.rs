@@ -134,6 +134,7 @@ fn candidate(recommendation: &Recommendation, wanted: Option<&PlaybookId>, princ
         similarity: 0.0,
         success_rate: 0.0,
         evidence: Vec::new(),
+        reckoning: None,
     }))
 }
 

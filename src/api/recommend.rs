@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json as JsonAnswer;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use bellwether_embeddings::rank;
+use bellwether_embeddings::{Grounds, rank};
 use bellwether_model::id::{IncidentId, PlaybookId, RoundId, SignalId};
 use bellwether_model::incident::{Incident, IncidentState};
 use bellwether_model::inventory::Entity;
@@ -189,14 +189,15 @@ pub async fn newest(services: &Services, session: &Session, incident: &Incident)
     }
     let now = services.now();
     let at = rank::Moment { round_id: incident.round_id.clone(), now };
-    let Found { matches, index } = services.remembered.neighbours(session, incident, &at).await?;
+    let Found { matches, learned, index } = services.remembered.neighbours(session, incident, &at).await?;
     let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
     // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.
     let told = incident.root.is_none() && incident.signals.is_empty();
     let exclusions =
         if told { Vec::new() } else { services.governance.exclusions(incident, &Stored::of(session.clone(), now).inventory().await?) };
-    let recommendation = rank::rank(incident, &matches, &playbooks, &exclusions, &at, TOP.1);
-    Ok(Newest { recommendation, is_stored: false, index: Some(index) })
+    let (experience, calibration) = (learned.past.runs(), &*learned.calibration);
+    let grounds = Grounds { matches: &matches, experience, playbooks: &playbooks, exclusions: &exclusions, calibration };
+    Ok(Newest { recommendation: rank::rank(incident, &grounds, &at, TOP.1), is_stored: false, index: Some(index) })
 }
 
 /// The incident of a signal; one made of the signal alone where it belongs to none.

@@ -95,7 +95,7 @@ async fn sync(config: &Config, embedding: &Embedding) -> Result<Synced, Failure>
 async fn past(session: &Session, embedding: &Embedding) -> Result<Past, Failure> {
     let (runs, outcomes) = vectors::history(session).await.map_err(|e| sql_failure(&e))?;
     let mut past = Past::new(embedding.id(), embedding.dimensions());
-    let experience = vectors::experience(&runs, &outcomes);
+    let experience = bellwether_pipelines::experience::experience(session, &runs, &outcomes).await.map_err(|e| sql_failure(&e))?;
     vectors::recollect(&mut past, experience, &embedding.id(), session).await.map_err(|e| open::vectors::vector_failure(&e))?;
     match past.missing().len() {
         0 => Ok(past),

@@ -10,6 +10,7 @@ pub mod detect;
 pub mod doctor;
 pub mod drift;
 pub mod embeddings;
+pub mod eval;
 pub mod incidents;
 pub mod ingest;
 pub mod init;
@@ -25,6 +26,7 @@ pub mod serve;
 pub mod signals;
 pub mod sql;
 pub mod token;
+mod why;
 
 use bellwether_lake::Lake;
 use bellwether_model::time::Timestamp;
@@ -55,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             drift::run(rule, *args, output).await
         }
         Command::Embeddings(args) => embeddings::run(&load()?, args, output).await,
+        Command::Eval(args) => eval::run(args, output).await,
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Init(args) => init::run(&global.config, args, output).await,

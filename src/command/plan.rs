@@ -170,6 +170,7 @@ async fn bind(config: &Config, lake: &Lake, session: &Session, wanted: &str, pla
         similarity: 0.0,
         success_rate: 0.0,
         evidence: Vec::new(),
+        reckoning: None,
     });
     // Rows of the ledger count with the round that saw the incident.
     let round_id = card.incident.round_id.clone();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::incidents::{self, card, open_cards};
-use super::session;
+use super::{session, why};
 use crate::cli::{Output, RecommendArgs};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -33,6 +33,7 @@ pub async fn run(config: &Config, args: RecommendArgs, output: Output) -> Result
         let mut blocks = Vec::new();
         for (incident, recommendation) in &found {
             let lines = match recommendation {
+                Some(r) if args.why => incidents::recommended(r, args.top).into_iter().chain(why::lines(r, args.top)).collect(),
                 Some(r) => incidents::recommended(r, args.top),
                 None => vec!["nothing yet; `bellwether round` recommends for incidents that open or grow".to_owned()],
             };

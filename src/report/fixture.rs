@@ -207,6 +207,7 @@ fn candidate(playbook: &str, score: f64, similarity: f64, success: f64, why: &st
         similarity,
         success_rate: success,
         evidence: vec!["run-1841".into(), "run-1206".into()],
+        reckoning: None,
     }
 }
 

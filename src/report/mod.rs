@@ -18,6 +18,7 @@ pub(crate) mod escape;
 pub(crate) mod gather;
 pub(crate) mod html;
 pub(crate) mod overview;
+pub(crate) mod reliability;
 mod scale;
 pub(crate) mod text;
 pub(crate) mod unjudged;

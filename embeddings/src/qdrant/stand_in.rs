@@ -222,6 +222,7 @@ fn passes(filter: Option<&Filter>, payload: &HashMap<String, Value>) -> bool {
         let value = payload.get(&field.key).and_then(|v| v.kind.as_ref());
         let is_equal = field.r#match.as_ref().is_none_or(|m| match (&m.match_value, value) {
             (Some(r#match::MatchValue::Keyword(word)), Some(value::Kind::StringValue(own))) => word == own,
+            (Some(r#match::MatchValue::Keywords(words)), Some(value::Kind::StringValue(own))) => words.strings.contains(own),
             _ => false,
         });
         let is_within = field.range.as_ref().is_none_or(|range| match value {

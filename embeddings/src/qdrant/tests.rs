@@ -40,6 +40,7 @@ fn experience(points: &[Point]) -> BTreeMap<RunId, Experience> {
         outcome: "effective".into(),
         ran_at: p.ran_at,
         summary: String::new(),
+        context: crate::context::Context::default(),
     };
     points.iter().map(|p| (p.run_id.clone(), one(p))).collect()
 }
@@ -66,7 +67,7 @@ async fn conforms(url: &str, collection: &str) {
         for (k, secs) in [(1, 100), (2, 100), (4, 30), (10, 100), (200, 100), (10, 0), (3, -1)] {
             let now = Timestamp::from_secs(1_780_000_000 + secs);
             let at = Moment { round_id: RoundId::new("rnd-1"), now };
-            let near = qdrant.near(query, k, now).await.unwrap();
+            let near = qdrant.near(query, k, now, &[]).await.unwrap();
             let found = neighbours(&near.index, &embedder, &incident(), &runs, k, &at).unwrap();
             assert_eq!(found, neighbours(&index, &embedder, &incident(), &runs, k, &at).unwrap(), "k {k}, until {secs}");
             assert!(found.iter().all(|m| near.digests[&m.run_id] == expected[&m.run_id]));
@@ -100,7 +101,7 @@ async fn what_is_asked_is_what_the_protocol_expects() {
     qdrant.prepare().await.unwrap();
     qdrant.prepare().await.unwrap();
     qdrant.put(points().into_iter().take(2)).await.unwrap();
-    qdrant.near(&points()[0].vector, 1, Timestamp::from_secs(2_000_000_000)).await.unwrap();
+    qdrant.near(&points()[0].vector, 1, Timestamp::from_secs(2_000_000_000), &[]).await.unwrap();
     let asked = [
         "Qdrant/HealthCheck",
         "Collections/CollectionExists",

@@ -65,9 +65,15 @@ fn at() -> Moment {
     Moment { round_id: RoundId::new("rnd-1"), now: NOW }
 }
 
+/// Ranks what happened, without a context and as shipped.
+fn ranked(matches: &[Match], playbooks: &[Playbook], exclusions: &[Exclusion], top: usize) -> Recommendation {
+    let (experience, calibration) = (BTreeMap::new(), Calibration::default());
+    rank(&incident(), &Grounds { matches, experience: &experience, playbooks, exclusions, calibration: &calibration }, &at(), top)
+}
+
 fn score(matches: &[Match], id: &str) -> f64 {
     let books = [playbook("scale-up", &[]), playbook("rollback", &[])];
-    let found = rank(&incident(), matches, &books, &[], &at(), 9);
+    let found = ranked(matches, &books, &[], 9);
     found.candidates.iter().chain(&found.near_misses).find(|c| c.playbook_id.as_str() == id).map_or(0.0, |c| c.score)
 }
 
@@ -81,7 +87,7 @@ fn experience_wins_and_is_cited() {
     ]);
     matches.push(past(17, "rollback", 0.5, "effective", 10));
     let books = [playbook("rollback", &[]), playbook("scale-up", &["latency_*", "queue_depth", "request_rate"])];
-    let found = rank(&incident(), &matches, &books, &[], &at(), 5);
+    let found = ranked(&matches, &books, &[], 5);
     let best = &found.candidates[0];
     assert_eq!(best.playbook_id.as_str(), "scale-up");
     assert!((0.4..0.9).contains(&best.score), "{}", best.score);
@@ -101,7 +107,7 @@ fn scores_say_how_sure_it_is() {
     let one = score(&many(1, "effective", 0.9, 1), "scale-up");
     let ten = score(&many(10, "effective", 0.9, 1), "scale-up");
     assert!(one > LEAST_SCORE && one < 0.5 && ten > 0.7, "{one} {ten}");
-    assert!(score(&many(10, "effective", 0.4, 1), "scale-up") < ten / 2.0, "unlike runs say less");
+    assert!(score(&many(10, "effective", 0.4, 1), "scale-up") < ten - 0.15, "unlike runs say less");
     assert!(score(&many(3, "effective", 0.9, 400), "scale-up") < score(&many(3, "effective", 0.9, 1), "scale-up"), "old runs say less");
     assert_eq!(score(&many(10, "ineffective", 0.9, 1), "scale-up"), 0.0);
     assert_eq!(score(&many(10, "no_data", 0.9, 1), "scale-up"), 0.0);
@@ -133,45 +139,42 @@ fn without_experience_the_playbooks_own_words_decide() {
         talks,
         playbook("other", &["disk_full"]),
     ];
-    let found = rank(&incident(), &[], &books, &[], &at(), 5);
+    let found = ranked(&[], &books, &[], 5);
     let names: Vec<&str> = found.candidates.iter().map(|c| c.playbook_id.as_str()).collect();
-    assert_eq!(names, ["fits", "half", "talks"]);
-    assert!((found.candidates[0].score - COLD_START).abs() < 1e-12);
+    assert_eq!(names, ["fits", "talks", "half"]);
+    assert!((0.25..=COLD_START).contains(&found.candidates[0].score), "{}", found.candidates[0].score);
     assert_eq!(found.candidates[0].justification, "no past run of it resembles this; matches latency_p95, queue_depth");
     // Failures take the benefit of the doubt away.
     let failures: Vec<Match> = (0..3).map(|i| past(i, "fits", 0.9, "harmful", 1)).collect();
-    let after = rank(&incident(), &failures, &books, &[], &at(), 5);
-    assert_eq!(after.candidates[0].playbook_id.as_str(), "half");
-    assert_eq!(after.near_misses[0].playbook_id.as_str(), "fits");
+    let after = ranked(&failures, &books, &[], 5);
+    let after: Vec<&Candidate> = after.candidates.iter().chain(&after.near_misses).filter(|c| c.playbook_id.as_str() == "fits").collect();
+    assert!(after[0].score < found.candidates[0].score / 2.0, "{}", after[0].score);
 }
 
 #[test]
 fn it_abstains_and_says_why() {
-    let none = rank(&incident(), &[], &[playbook("other", &["disk_full"])], &[], &at(), 3);
+    let none = ranked(&[], &[playbook("other", &["disk_full"])], &[], 3);
     assert!(none.candidates.is_empty() && none.near_misses.is_empty());
     assert!(none.abstained.unwrap().starts_with("nothing like this is known"));
 
     let failures: Vec<Match> = (0..9).map(|i| past(i, "other", 0.9, "ineffective", 1)).collect();
-    let weak = rank(&incident(), &failures, &[playbook("other", &[])], &[], &at(), 3);
+    let weak = ranked(&failures, &[playbook("other", &[])], &[], 3);
     assert_eq!(weak.abstained.unwrap(), "the best of 1 playbooks, other, scores 0.00; 0.10 is needed");
     assert!(weak.near_misses[0].justification.starts_with("worked in 0 of 9"));
 
     let exclusion = Exclusion { playbook_id: PlaybookId::new("fits"), reason: "max_replicas < 20 does not hold".into() };
-    let shut = rank(&incident(), &[], &[playbook("fits", &["latency_p95"])], std::slice::from_ref(&exclusion), &at(), 3);
+    let shut = ranked(&[], &[playbook("fits", &["latency_p95"])], std::slice::from_ref(&exclusion), 3);
     assert_eq!((shut.abstained.as_deref(), &shut.excluded[0]), (Some("none of the 1 playbooks applies"), &exclusion));
-    assert_eq!(
-        rank(&incident(), &[], &[], &[], &at(), 3).abstained.as_deref(),
-        Some("there are no playbooks to choose from (docs/playbooks.md)")
-    );
+    assert_eq!(ranked(&[], &[], &[], 3).abstained.as_deref(), Some("there are no playbooks to choose from (docs/playbooks.md)"));
 }
 
 #[test]
 fn of_many_only_the_best_are_named() {
     let books: Vec<Playbook> = (0..6).map(|i| playbook(&format!("p{i}"), &["latency_p95"])).collect();
-    let found = rank(&incident(), &[], &books, &[], &at(), 2);
+    let found = ranked(&[], &books, &[], 2);
     assert_eq!(found.candidates.iter().map(|c| c.playbook_id.as_str()).collect::<Vec<_>>(), ["p0", "p1"]);
-    assert_eq!(found.recommendation_id, rank(&incident(), &[], &books, &[], &at(), 2).recommendation_id);
-    assert_ne!(found.recommendation_id, rank(&incident(), &[], &books, &[], &at(), 1).recommendation_id);
+    assert_eq!(found.recommendation_id, ranked(&[], &books, &[], 2).recommendation_id);
+    assert_ne!(found.recommendation_id, ranked(&[], &books, &[], 1).recommendation_id);
 }
 
 fn any_match() -> impl Strategy<Value = Match> {
@@ -185,8 +188,8 @@ proptest! {
     fn the_order_of_matches_does_not_matter((a, b) in proptest::collection::vec(any_match(), 0..30).prop_flat_map(|v| (Just(v.clone()), Just(v).prop_shuffle()))) {
         let books = [playbook("scale-up", &["latency_*"]), playbook("rollback", &[])];
         let reversed: Vec<Playbook> = books.iter().rev().cloned().collect();
-        let found = rank(&incident(), &a, &books, &[], &at(), 9);
-        prop_assert_eq!(&found, &rank(&incident(), &b, &reversed, &[], &at(), 9));
+        let found = ranked(&a, &books, &[], 9);
+        prop_assert_eq!(&found, &ranked(&b, &reversed, &[], 9));
         prop_assert!(found.candidates.iter().chain(&found.near_misses).all(|c| (0.0..=1.0).contains(&c.score) && c.similarity.is_finite()));
     }
 
@@ -266,6 +269,7 @@ fn each_kind_of_trouble_finds_its_playbook() {
             outcome: if copy % 5 == 4 { "ineffective" } else { "effective" }.into(),
             ran_at: Timestamp::from_secs(NOW.secs() - 86_400 * copy),
             summary: format!("{} on ml/svc-{}", texts[copy as usize % 3], copy % 7),
+            context: Context::default(),
         })
     });
     let (index, by_run) = crate::neighbours::Experience::index(&embedder, experience).unwrap();
@@ -273,11 +277,78 @@ fn each_kind_of_trouble_finds_its_playbook() {
     for (expected, summary) in incidents {
         let incident = Incident { summary: summary.into(), ..incident() };
         let matches = crate::neighbours::neighbours(&index, &embedder, &incident, &by_run, 50, &at()).unwrap();
-        let found = rank(&incident, &matches, &books, &[], &at(), 3);
+        let calibration = Calibration::default();
+        let grounds = Grounds { matches: &matches, experience: &by_run, playbooks: &books, exclusions: &[], calibration: &calibration };
+        let found = rank(&incident, &grounds, &at(), 3);
         let scored: Vec<String> =
             found.candidates.iter().map(|c| format!("{} {:.2} ({:.2})", c.playbook_id, c.score, c.similarity)).collect();
         let best = &found.candidates[0];
         assert_eq!(best.playbook_id.as_str(), expected, "{scored:?}");
         assert!(best.score > 0.3, "{scored:?}");
     }
+}
+
+/// Whatever experience there is, a playbook that helped outranks one that merely reads well.
+#[test]
+fn cold_start_never_outranks_experience() {
+    let books = [playbook("reads-well", &["latency_p95", "queue_depth"]), playbook("helped", &["latency_p95", "request_rate"])];
+    let helped: Vec<Match> = (0..38).map(|i| past(i, "helped", 0.45, if i < 36 { "effective" } else { "ineffective" }, 30)).collect();
+    let found = ranked(&helped, &books, &[], 3);
+    assert_eq!(found.candidates[0].playbook_id.as_str(), "helped");
+    assert!(found.candidates[0].score > 0.5, "what helped in 36 of 38 is likelier to help than not: {}", found.candidates[0].score);
+    assert!(found.candidates.iter().chain(&found.near_misses).all(|c| c.playbook_id.as_str() == "helped" || c.score <= COLD_START));
+}
+
+#[test]
+fn a_persons_word_counts_half_and_is_told() {
+    let four: Vec<Match> = (0..4).map(|i| past(i, "scale-up", 0.8, "effective", 1)).collect();
+    let with = |word: &str| [four.clone(), vec![past(9, "scale-up", 0.8, word, 1)]].concat();
+    let score = |word: &str| score(&with(word), "scale-up");
+    assert!(score("ineffective") < score(score::REJECTED) && score(score::REJECTED) < score("no_data"));
+    assert!(score("no_data") < score(score::CHOSEN) && score(score::CHOSEN) < score("effective"));
+    let told = |word: &str| ranked(&with(word), &[playbook("scale-up", &[])], &[], 1).candidates[0].justification.clone();
+    assert!(
+        told(score::REJECTED).contains("worked in 4 of 4 similar past incidents")
+            && told(score::REJECTED).contains("a person turned it down once")
+    );
+    assert!(told(score::CHOSEN).contains("a person chose it over another once"), "{}", told(score::CHOSEN));
+}
+
+#[test]
+fn the_same_endpoint_gpu_and_error_say_more_and_are_cited() {
+    let of = |service: &str, text: &str| Experience {
+        run_id: RunId::new("run-0"),
+        playbook_id: PlaybookId::new("scale-up"),
+        outcome: "effective".into(),
+        ran_at: NOW,
+        summary: text.into(),
+        context: Context::of(&[service.to_owned()], &[], text),
+    };
+    let here = Incident { summary: "latency_p95 up on endpoint ml/iris (gpu A100). upstream request timeout".into(), ..incident() };
+    let ranked = |one: Experience| {
+        let experience = BTreeMap::from([(one.run_id.clone(), one)]);
+        let (books, calibration, matches) =
+            ([playbook("scale-up", &[])], Calibration::default(), [past(0, "scale-up", 0.6, "effective", 1)]);
+        let grounds = Grounds { matches: &matches, experience: &experience, playbooks: &books, exclusions: &[], calibration: &calibration };
+        let found = rank(&here, &grounds, &at(), 1);
+        found.candidates.into_iter().chain(found.near_misses).next().unwrap()
+    };
+    let (same, other) = (ranked(of("ml/iris", "on A100, timed out")), ranked(of("ml/rose", "on T4, certificate expired")));
+    assert!(same.score > other.score + 0.1, "{} {}", same.score, other.score);
+    let cited = &same.reckoning.as_ref().unwrap().cited[0];
+    assert_eq!(cited.same, ["ml/iris", "A100", "time-out"]);
+    assert!(same.justification.contains("the same A100 in 1, ml/iris in 1, time-out in 1"), "{}", same.justification);
+    assert!(other.reckoning.unwrap().cited[0].same.is_empty());
+}
+
+#[test]
+fn the_score_is_what_its_reckoning_adds_up_to() {
+    let matches: Vec<Match> = (0..14).map(|i| past(i, "scale-up", 0.8, if i < 12 { "effective" } else { "harmful" }, 3)).collect();
+    let found = ranked(&matches, &[playbook("scale-up", &["latency_p95"])], &[], 1);
+    let (best, reckoning) = (&found.candidates[0], found.candidates[0].reckoning.as_ref().unwrap());
+    let odds = reckoning.intercept + reckoning.terms.iter().map(|t| t.adds).sum::<f64>();
+    assert!((best.score - 1.0 / (1.0 + (-odds).exp())).abs() < 1e-12 && best.score == reckoning.before);
+    assert_eq!(reckoning.terms.iter().map(|t| t.feature.as_str()).collect::<Vec<_>>(), FEATURES);
+    assert_eq!(reckoning.cited.len(), 10);
+    assert!(reckoning.calibration.starts_with("as shipped: this ledger has 0 verified"), "{}", reckoning.calibration);
 }

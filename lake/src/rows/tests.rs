@@ -117,6 +117,7 @@ fn every_row_type_returns_as_it_was() {
         similarity: 0.9,
         success_rate: 0.6,
         evidence: vec!["run-1".into()],
+        reckoning: None,
     };
     let dataset = || DatasetId::new("s3://raw", "orders/2026");
     let run_io = |flow, version: Option<&str>| RunIo {

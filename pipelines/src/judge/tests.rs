@@ -43,6 +43,7 @@ fn thought(transition: Option<Incident>, signals: &[Signal], executions: &[Execu
         open_signals: &[],
         index: &index,
         experience: &BTreeMap::new(),
+        calibration: &bellwether_embeddings::Calibration::default(),
         recommended: &BTreeMap::from([(IncidentId::new("inc-1"), at(1))]),
         executions,
         outcomes: &[],

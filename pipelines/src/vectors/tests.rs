@@ -46,7 +46,8 @@ async fn completed(lake: &Lake, embedding: &Embedding) -> Result<(Past, Made), V
     let session = session(lake).await;
     let (runs, outcomes) = history(&session).await.unwrap();
     let mut past = Past::new(embedding.id(), embedding.dimensions());
-    let made = complete(&mut past, experience(&runs, &outcomes), &executed(&outcomes), embedding, &session, now()).await?;
+    let made = complete(&mut past, experience(&session, &runs, &outcomes).await.unwrap(), &executed(&outcomes), embedding, &session, now())
+        .await?;
     Ok((past, made))
 }
 

@@ -127,6 +127,7 @@ pub(crate) async fn make(folder: &Path) -> Snapshot {
         similarity: 0.9,
         success_rate: 0.8,
         evidence: vec!["run-1".into()],
+        reckoning: None,
     };
     let recommendation = Recommendation {
         recommendation_id: "rec-1".into(),
