@@ -202,6 +202,9 @@ pub enum RuleError {
     /// Drift of columns is not judged by metric rules.
     #[error("method {0} judges columns of datasets, not metrics; choose zscore, ewma, bound, novelty, telemetry or auto")]
     NotForMetrics(Method),
+    /// A file of choices that nobody read.
+    #[error("fit belongs to the detect block of a metric in a file of rules")]
+    Unread,
     /// A bound rule bounds nothing.
     #[error("method bound needs above, below or both")]
     NoBound,
