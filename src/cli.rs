@@ -232,10 +232,10 @@ pub enum FailOn {
 #[derive(Debug, Args)]
 pub struct DriftArgs {
     /// The reference: CSV, TSV, JSONL, JSON or Parquet, or a profile that was kept with --save-profile.
-    #[arg(required_unless_present = "table")]
+    #[arg(required_unless_present_any = ["table", "model"])]
     pub reference: Option<PathBuf>,
     /// The current data: CSV, TSV, JSONL, JSON or Parquet, or a profile.
-    #[arg(required_unless_present_any = ["table", "save_profile"])]
+    #[arg(required_unless_present_any = ["table", "save_profile", "model"])]
     pub current: Option<PathBuf>,
     /// Compare a table or view of the ledger with itself, before and after.
     #[arg(long, value_name = "NAME", conflicts_with = "reference", requires = "before", requires = "after")]
@@ -271,8 +271,9 @@ pub struct DriftArgs {
     /// Keep the reference as a profile: a small file that stands for it from now on.
     #[arg(long, value_name = "FILE", conflicts_with = "table")]
     pub save_profile: Option<PathBuf>,
-    /// The model version that was trained on the reference, to be kept in the profile.
-    #[arg(long, value_name = "NAME", requires = "save_profile")]
+    /// Say how the data that feeds this model or endpoint stands, by the profiles that its jobs report. With --save-profile: the model version
+    /// that was trained on the reference, to be kept in the profile.
+    #[arg(long, value_name = "NAME", conflicts_with = "table")]
     pub model: Option<String>,
     /// What a classifier said of each row.
     #[command(flatten)]
@@ -281,19 +282,19 @@ pub struct DriftArgs {
 
 /// The columns of logged predictions.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Logged predictions (files only)")]
+#[command(next_help_heading = "Logged predictions (of --table also members of a JSON column: attributes.score)")]
 pub struct PredictionArgs {
     /// The column with the probability of "positive", 0 to 1: shows performance, estimated where there are no labels.
-    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    #[arg(long, value_name = "COLUMN")]
     pub probability: Option<String>,
     /// The column with the decision. Default: the probability is at or above --threshold.
-    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    #[arg(long, value_name = "COLUMN")]
     pub prediction: Option<String>,
     /// The column with the truth, which a side may not have yet.
-    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
     /// The column with the group of each row: shows whether groups are treated alike.
-    #[arg(long, value_name = "COLUMN", conflicts_with = "table")]
+    #[arg(long, value_name = "COLUMN")]
     pub group: Option<String>,
     /// The value of labels and decisions that means "positive", beside 1, true and yes.
     #[arg(long, value_name = "VALUE")]

@@ -52,7 +52,7 @@ const LESSONS: [Lesson; 26] = [
     },
     Lesson {
         command: "drift",
-        text: "Needs neither a ledger nor a configuration. All columns are judged together, so that many columns do not make many false alarms.",
+        text: "Files need neither a ledger nor a configuration. All columns are judged together, so that many columns do not make many false alarms. Of a model, `--model ml/iris` says how the data that feeds it stands.",
         examples: [
             ("drift training.parquet today.parquet", "compare two files, column by column"),
             ("drift before.csv after.csv --column amount --fail-on column", "stop a pipeline when a column drifted"),

@@ -12,7 +12,7 @@ pub fn hint(error: &SqlError) -> Option<String> {
 }
 
 /// The tables that are there, the nearest to this name first.
-pub fn tables_like(name: &str) -> String {
+fn tables_like(name: &str) -> String {
     let known: Vec<String> = tables::ALL.iter().flat_map(|def| [def.name.to_owned(), format!("{}_current", def.name)]).collect();
     let near = nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
     format!("{near}`SHOW TABLES` lists every table, docs/sql.md describes them")

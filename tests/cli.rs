@@ -273,6 +273,16 @@ fn a_backtest_needs_a_folder_and_nothing_else() {
     }
     let ran = desk.run("backtest set --rules chosen.yaml").expect(0);
     assert!(ran.out.contains("judged by rules") && ran.out.contains("takes that for silence"), "{}", ran.out);
+    // A group that has its own entry is judged by that.
+    desk.write(
+        "grouped.yaml",
+        "detect:\n  - {method: telemetry, threshold: 1000, gap: 3h}\ngroups:\n  queue:\n    - {method: telemetry, gap: 3h}\n",
+    );
+    let grouped = desk.run("backtest set --rules grouped.yaml --output json").expect(0).json();
+    assert_eq!(grouped["eventwise"]["recall"], serde_json::json!(1.0), "{grouped}");
+    desk.write("silent.yaml", &desk.read("grouped.yaml").replace("queue:", "other:"));
+    let silent = desk.run("backtest set --rules silent.yaml --output json").expect(0).json();
+    assert_ne!(silent["at_line"], grouped["at_line"], "{silent}");
     desk.run("backtest set --preset novelty --fail-below 0.5").expect(3).says(&["event F1 is 0.000, below 0.5"]);
     desk.run("backtest").expect(2).says(&["--feedback"]);
     desk.run("backtest pictures").expect(1).says(&["no *.csv", "NAB's layout"]);

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use bellwether_model::time::{Span, Timestamp};
+
 use crate::bellwether::Desk;
+use crate::servers::now;
 
 /// Orders: an amount, how it was paid, a number of their own, and what a classifier said of them.
 fn orders(rows: u32, shift: u32, card: u32, right: u32) -> String {
@@ -119,9 +122,12 @@ fn a_table_is_compared_with_its_past() {
         (column(&told, "status")["verdict"].as_str(), column(&told, "workflow_id")["verdict"].as_str()),
         (Some("fail"), Some("pass"))
     );
-    desk.run("drift --table rnus --before 2026-06-01..2026-06-21 --after 2026-06-21..2026-07-01")
-        .expect(1)
-        .says(&["no table rnus", "runs"]);
+    let days = "--before 2026-06-01..2026-06-21 --after 2026-06-21..2026-07-01";
+    let view = desk.run(&format!("drift --table workflow_runs {days} --output json")).expect(0).json();
+    assert_eq!(column(&view, "status")["verdict"], "fail");
+    desk.run(&format!("drift --table rnus {days}")).expect(1).says(&["no table rnus", "did you mean runs?", "metric_samples"]);
+    desk.run(&format!("drift --table metric_samples {days}")).expect(0);
+    desk.run(&format!("drift --table series {days}")).expect(1).says(&["no time of their own", "--time"]);
     desk.run("drift --table runs --before 2026-06-21..2026-06-01 --after 2026-06-21..2026-07-01").expect(2).says(&["is not before"]);
 }
 
@@ -160,4 +166,74 @@ fn a_column_that_drifted_by_its_nulls_says_so_first() {
     let amount = column(&told, "amount");
     assert!(amount["change"].as_str().is_some_and(|c| c.starts_with("the share of nulls rose from 0 % to 30 %")), "{amount:#}");
     assert_eq!((amount["measure"].as_str(), amount["verdict"].as_str()), (Some("z"), Some("fail")));
+}
+
+/// What a classifier said of rows may lie in the ledger, in members of a JSON column too.
+#[test]
+fn predictions_are_judged_on_tables_as_in_files() {
+    let desk = Desk::with("version: 1\nruns: {files: [runs.jsonl]}\n");
+    let rows = |from: u32, to: u32, day: u32, wrong: u32| -> String {
+        let run = |n: u32| {
+            let probability = f64::from(n * 37 % 100) / 100.0 + 0.005;
+            let label = (f64::from(n * 61 % 97) / 97.0 < probability) != (n * 13 % 100 < wrong);
+            format!(
+                "{{\"run_id\": \"r{n}\", \"workflow_id\": \"w\", \"status\": \"succeeded\", \"updated_at\": \"2026-06-{day:02}T10:00:00Z\", \"p\": {probability}, \"fraud\": {label}, \"region\": \"{}\"}}\n",
+                if n.is_multiple_of(3) { "north" } else { "south" }
+            )
+        };
+        (from..to).map(run).collect()
+    };
+    desk.write("runs.jsonl", &(rows(0, 3_000, 1, 0) + &rows(3_000, 6_000, 2, 30)));
+    desk.run("ingest").expect(0);
+    let ask = "drift --table runs --before 2026-06-01..2026-06-02 --after 2026-06-02..2026-06-03 --column status";
+    let named = "--probability attributes.p --label attributes.fraud --group attributes.region";
+    let told = desk.run(&format!("{ask} {named} --output json")).expect(0).json();
+    let performance = &told["predictions"]["performance"];
+    assert_eq!((&performance["verdict"], &performance["now"]["realised"]["rows"]), (&Value::from("fail"), &Value::from(3_000)));
+    assert_eq!(told["predictions"]["fairness"]["groups"]["north"]["rows"], 1_000);
+    desk.run(&format!("{ask} {named} --fail-on performance")).expect(3).says(&["does worse"]);
+    desk.run(&format!("{ask} --probability attributes.q")).expect(1).says(&["no column \"attributes.q\""]);
+    desk.run(&format!("{ask} --probability attributes.region")).expect(1).says(&["row 1", "holds \"", "a probability is 0 to 1"]);
+}
+
+/// The columns that feed a model, by what its jobs report.
+#[test]
+fn a_model_is_told_by_the_profiles_of_what_feeds_it() {
+    let desk = Desk::with("version: 1\nlineage: {files: [events.jsonl]}\nendpoints: [{name: ml/iris, model_uri: s3://models/iris/3}]\n");
+    let event = |days_ago: i64| {
+        let low = |column: &str| if column == "amount" && days_ago < 2 { 6.0 } else { 0.0 };
+        let metrics = |column: &str| {
+            let low = low(column);
+            let quantiles: Vec<String> = (1..10).map(|k| format!("\"0.{k}\": {}", low + f64::from(k))).collect();
+            format!(
+                "\"{column}\": {{\"count\": 1000, \"nullCount\": 0, \"min\": {low}, \"max\": {}, \"quantiles\": {{{}}}}}",
+                low + 10.0,
+                quantiles.join(", ")
+            )
+        };
+        let at = Timestamp::from_secs(now()) - Span::from_days(days_ago) - Span::from_mins(1);
+        format!(
+            "{{\"eventType\": \"COMPLETE\", \"eventTime\": \"{at}\", \"producer\": \"https://example.com\", \"schemaURL\": \"https://openlineage.io/spec/2-0-2/OpenLineage.json\", \"run\": {{\"runId\": \"01890a5d-ac96-774b-bcce-{days_ago:012}\"}}, \"job\": {{\"namespace\": \"etl\", \"name\": \"train\"}}, \"inputs\": [{{\"namespace\": \"s3://raw\", \"name\": \"orders\", \"inputFacets\": {{\"dataQualityMetrics\": {{\"columnMetrics\": {{{}, {}}}}}}}}}], \"outputs\": [{{\"namespace\": \"s3://models\", \"name\": \"iris/3\"}}]}}\n",
+            metrics("amount"),
+            metrics("quantity")
+        )
+    };
+    desk.write("events.jsonl", &(0..9).rev().map(event).collect::<String>());
+    desk.run("ingest").expect(0);
+    desk.run("round --no-ingest").expect(0);
+    let told = desk.run("drift --model iris --output json").expect(0).json();
+    assert_eq!((&told["verdict"], &told["model"]), (&Value::from("fail"), &Value::from("endpoint:ml/iris")));
+    assert_eq!((column(&told, "amount")["verdict"].as_str(), column(&told, "quantity")["verdict"].as_str()), (Some("fail"), Some("pass")));
+    assert_eq!(column(&told, "amount")["reference"]["profiles"], 7, "the open signal keeps its reference: {told:#}");
+    assert_eq!(told["signals"][0]["column"], "s3://raw:orders#amount");
+    let text = desk.run("drift --model iris").expect(0).out;
+    for words in
+        ["s3://raw:orders#amount", "drifted", "1 of 2 columns of 2 datasets upstream drifted.", "Newest round: ", "which reaches ml/iris"]
+    {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    desk.run("drift --model iris --fail-on column").expect(3).says(&["1 of 2 columns drifted"]);
+    desk.run("drift --model rose").expect(1).says(&["there is no model or endpoint \"rose\""]);
+    desk.write("a.csv", "a\n1\n");
+    desk.run("drift a.csv a.csv --model rose").expect(1).says(&["--save-profile"]);
 }

@@ -16,7 +16,7 @@ use crate::rule::{MethodSpec, Persistence, Rule, RuleError, Season, Watch};
 ///
 /// Keys: `name`, `metric`, `unit`, `watch`, `method` (`zscore`, `ewma`, `bound`, `seasonal`, `mstl`, `peers`, `novelty`, `telemetry`, `auto`; default `zscore`),
 /// `threshold`, `season`, `slot`, `zone`, `holidays`, `group_by`, `half_life`, `weight`, `above`, `below`, `persistence`, `min_deviation`, `min_ratio`, `min_samples`, `lookback`, `gap`,
-/// `severity`, `calm`, `accept_after`, `learns`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
+/// `severity`, `calm`, `accept_after`, `learns`, `fit`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)] // each key is documented at the field of Rule that it becomes
@@ -71,6 +71,9 @@ pub struct Judging {
     pub accept_after: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learns: Option<bool>,
+    /// A file of choices that stands for method, weight and threshold: whoever reads rules from files puts the choice in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<String>,
 }
 
 impl Judging {
@@ -81,6 +84,9 @@ impl Judging {
     pub fn rule(self, name: &RuleName, metric: &str, unit: Unit) -> Result<Rule, RuleError> {
         let method = self.method.unwrap_or(Method::Zscore);
         self.refuse_foreign(method)?;
+        if self.fit.is_some() {
+            return Err(RuleError::Unread);
+        }
         let season = self.season.and_then(calendar::Season::cycle);
         let seasonal_threshold = self.threshold.unwrap_or(5.0);
         let method = match method {

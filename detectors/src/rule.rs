@@ -235,6 +235,9 @@ pub enum RuleError {
         /// The rule's lookback.
         lookback: Span,
     },
+    /// A file of choices that nobody read.
+    #[error("fit belongs to the detect block of a metric in a file of rules")]
+    Unread,
     /// A bound rule bounds nothing.
     #[error("method bound needs above, below or both")]
     NoBound,

@@ -1,6 +1,6 @@
 //! Files of data, column by column: CSV and JSONL by Polars, Parquet by arrow-rs. What drift between two files is judged from.
 //!
-//! Types are inferred over the whole file, not its first rows. Numbers are compared as numbers, texts and truth values as categories; times,
+//! Types are inferred over the whole file, not its first rows. Numbers are compared as numbers, texts and truth values as categories; times (texts such as `2026-01-31` too),
 //! nested values and binary data have no distribution that says anything, and are named as not compared. What is too large for memory is
 //! read once, part by part, into sketches.
 //!
@@ -12,6 +12,7 @@ mod delimited;
 mod lines;
 pub mod profile;
 pub mod sketched;
+mod times;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,6 +34,9 @@ use crate::file::{FileError, Format};
 
 /// Texts that mean "no value" in CSV, beside the empty cell.
 const NO_VALUE: [&str; 6] = ["NA", "N/A", "na", "n/a", "null", "NULL"];
+
+/// The type of a text column that holds nothing but days or instants.
+pub const TIME: &str = "time";
 
 /// A file's columns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -198,6 +202,7 @@ fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
             let numbers = column.cast(&PolarsType::Float64)?;
             Content::Numbers { values: numbers.f64()?.iter().flatten().collect(), nulls }
         }
+        PolarsType::String if column.str()?.iter().flatten().all(times::is_time) => times::column(),
         PolarsType::String => Content::Categories { counts: counted(column.str()?.iter().flatten().map(str::to_owned)), nulls },
         PolarsType::Boolean => Content::Categories { counts: counted(column.bool()?.iter().flatten().map(|b| b.to_string())), nulls },
         PolarsType::Null => Content::Nulls { nulls },
@@ -296,6 +301,18 @@ mod tests {
         assert_eq!(column(&table, "age"), &Content::Numbers { values: vec![1.0, 2.5], nulls: 0 });
         assert_eq!(column(&table, "city"), &Content::Categories { counts: [("Rome".to_owned(), 1)].into(), nulls: 1 });
         assert!(matches!(column(&table, "tags"), Content::Other { .. }));
+        let dated = "day,at,cohort\n2026-01-30,2026-01-30T10:00:00Z,2026-01\n2026-01-31,,2026-02\n";
+        let sketch = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(if text.starts_with('{') { "b.jsonl" } else { "b.csv" });
+            std::fs::write(&path, text).unwrap();
+            [read(&path).unwrap(), sketched::sketch(&path, None, 1).unwrap()]
+        };
+        let lines = "{\"day\": \"2026-01-30\", \"at\": \"2026-01-30 10:00\", \"cohort\": \"2026-01\"}\n{\"day\": \"2026-01-31\", \"at\": null, \"cohort\": \"b\"}\n";
+        for table in [dated, lines].into_iter().flat_map(sketch) {
+            let kinds = ["day", "at", "cohort"].map(|name| column(&table, name).kind().to_owned());
+            assert_eq!(kinds, [TIME, TIME, "category"], "days and instants are no categories");
+        }
     }
 
     fn parquet_bytes() -> Vec<u8> {

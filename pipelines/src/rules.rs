@@ -14,6 +14,7 @@
 //!       - {method: zscore, watch: up, threshold: 4}
 //! ```
 
+pub mod fitted;
 pub mod packs;
 pub mod window;
 
@@ -210,11 +211,13 @@ fn parse_file(text: &str, file: &str) -> Result<(Option<packs::Head>, Vec<Metric
         let mut detect = Vec::new();
         for judged in entry.detect {
             let at = judged.referenced;
-            let rule = detection_rule(judged.value, name, entry.unit).map_err(|message| wrong(at, message))?;
-            if detect.iter().any(|known: &Rule| known.name == rule.name) {
-                return Err(wrong(at, format!("two ways to judge {name} have the name {}; give one of them another", rule.name)));
+            for judging in fitted::resolve(judged.value, name, file).map_err(|message| wrong(at, message))? {
+                let rule = detection_rule(judging, name, entry.unit).map_err(|message| wrong(at, message))?;
+                if detect.iter().any(|known: &Rule| known.name == rule.name) {
+                    return Err(wrong(at, format!("two ways to judge {name} have the name {}; give one of them another", rule.name)));
+                }
+                detect.push(rule);
             }
-            detect.push(rule);
         }
         let place = Place { file: file.to_owned(), line: entry.name.referenced.line() };
         rules.push(MetricRule {

@@ -8,6 +8,7 @@ pub mod access;
 pub mod analyze;
 pub mod approve;
 pub mod body;
+pub mod drift;
 pub mod edge;
 pub mod executions;
 pub mod experience;
@@ -36,6 +37,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_detectors::drift::DriftRule;
 use bellwether_embeddings::Redactor;
 use bellwether_executor::{Cluster, Journal};
 use bellwether_governance::binding::Governance;
@@ -70,6 +72,8 @@ pub struct Services {
     pub governance: Governance,
     /// How metrics are asked for and judged.
     pub rules: Vec<MetricRule>,
+    /// How columns of datasets are judged.
+    pub drift: DriftRule,
     /// The Prometheus, where one is configured.
     pub prometheus: Option<Prometheus>,
     /// What is acted on.
@@ -122,6 +126,7 @@ impl Services {
             journal: open::journal(config).await?,
             governance: open::governance(config)?,
             rules: open::rules(config)?,
+            drift: config.judge.drift.clone(),
             prometheus: config.prometheus.is_some().then(|| open::prometheus(config)).transpose()?,
             cluster: open::cluster(config).await?,
             reach: match config.act.mode {

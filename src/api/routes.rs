@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::Services;
 use super::access::{APPROVE, Access, Guard, OPERATE, READ, guard};
 use super::edge::{edge, explain};
-use super::{analyze, approve, executions, health, incidents, lineage, metrics, openapi, orchestrate, recommend, signals, sql};
+use super::{analyze, approve, drift, executions, health, incidents, lineage, metrics, openapi, orchestrate, recommend, signals, sql};
 
 /// One route.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub fn routes() -> Vec<Route> {
         reading("/signals", get(signals::list)),
         reading("/incidents", get(incidents::list)),
         reading("/incidents/{id}", get(incidents::show)),
+        reading("/drift/{model}", get(drift::of_model)),
+        reading("/drift/{namespace}/{name}", get(drift::of_endpoint)),
         asking("/recommend", post(recommend::recommend)),
         reading("/recommendations/{id}/why", get(recommend::why)),
         doing("/orchestrate", OPERATE, post(orchestrate::orchestrate)),

@@ -17,11 +17,15 @@ use serde::Serialize;
 use crate::cli::{BacktestArgs, Output, PresetName};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
+use crate::report::chart::Band;
 use crate::{open, output};
 
 mod feedback;
 mod figures;
 mod settings;
+mod usual;
+
+use settings::Rules;
 
 /// Series that are scored side by side.
 const THREADS: usize = 2;
@@ -32,7 +36,7 @@ enum Detector {
     /// A ready-made one.
     Preset(Preset),
     /// Rules, and whether each judges its own metric only.
-    Rules { rules: Arc<Vec<Rule>>, by_metric: bool },
+    Rules { rules: Arc<Rules>, by_metric: bool },
     /// Whatever the labels speak for.
     Fit,
 }
@@ -74,7 +78,7 @@ pub async fn run(config: impl FnOnce() -> Result<Config, Failure>, args: Backtes
         (None, None) => return Err(Failure::user("neither a folder nor --feedback was given")),
     };
     if let Detector::Rules { rules, .. } = &detector {
-        notes.extend(settings::rare_points(rules, &series));
+        notes.extend(settings::rare_points(&rules.all, &series));
     }
     let series = Arc::new(series);
     let scored = score(&detector, &series).await?;
@@ -85,7 +89,7 @@ pub async fn run(config: impl FnOnce() -> Result<Config, Failure>, args: Backtes
     if let (Some(path), Some(choice)) = (&args.fit, &account.choice) {
         write(path, &settings::text(&account.source, choice, &account.report))?;
     }
-    draw(&args, &account, &series)?;
+    draw(&args, &detector, &account, &series)?;
     output::print(output, &account, || figures::text(&account))?;
     match args.fail_below {
         Some(bar) if account.report.eventwise.f1 < bar => {
@@ -104,11 +108,14 @@ fn detector(args: &BacktestArgs, config: Option<&Config>) -> Result<Detector, Fa
             PresetName::Telemetry => Preset::Telemetry,
             PresetName::Auto => Preset::Auto,
         }),
-        (None, None, Some(config)) => Detector::Rules { rules: Arc::new(open::detection(&open::rules(config)?)?), by_metric: true },
+        (None, None, Some(config)) => {
+            let all = open::detection(&open::rules(config)?)?;
+            Detector::Rules { rules: Arc::new(Rules { all, ..Rules::default() }), by_metric: true }
+        }
         (None, None, None) => Detector::Preset(Preset::Auto),
     };
     match &detector {
-        Detector::Rules { rules, .. } if rules.is_empty() => {
+        Detector::Rules { rules, .. } if rules.all.is_empty() => {
             Err(Failure::config("there is no rule to judge by").hint("give a file with a detect block to --rules, or choose a --preset"))
         }
         _ => Ok(detector),
@@ -120,6 +127,7 @@ impl Detector {
         match self {
             Self::Preset(preset) => format!("preset {}", bellwether_model::signal::Method::from(*preset)),
             Self::Rules { rules, by_metric } => {
+                let rules = &rules.all;
                 let names: Vec<&str> = rules.iter().take(4).map(|r| r.name.as_str()).collect();
                 let more = if rules.len() > 4 { format!(" and {} more", rules.len() - 4) } else { String::new() };
                 let whose = if *by_metric { ", each for its metric" } else { "" };
@@ -132,13 +140,20 @@ impl Detector {
     fn score(&self, series: &LabelledSeries) -> Scored {
         Scored::Scores(match self {
             Self::Preset(preset) => preset::scores(*preset, &series.ts, &series.values),
-            Self::Rules { rules, by_metric: false } => rules::scores(rules, series),
-            Self::Rules { rules, by_metric: true } => {
-                let own: Vec<Rule> = rules.iter().filter(|r| r.metric == series.group()).cloned().collect();
-                rules::scores(&own, series)
-            }
+            Self::Rules { .. } => rules::scores(&self.rules_of(series), series),
             Self::Fit => return Scored::Both(Both::of(series)),
         })
+    }
+}
+
+impl Detector {
+    /// The rules that judge a series: those of its group or metric, where that counts.
+    fn rules_of(&self, series: &LabelledSeries) -> Vec<Rule> {
+        match self {
+            Self::Rules { rules, by_metric: true } => rules.all.iter().filter(|r| r.metric == series.group()).cloned().collect(),
+            Self::Rules { rules, by_metric: false } => rules.groups.get(series.group()).unwrap_or(&rules.all).clone(),
+            Self::Preset(_) | Self::Fit => Vec::new(),
+        }
     }
 }
 
@@ -196,19 +211,23 @@ fn judge(series: &[LabelledSeries], scored: Vec<Scored>) -> (Report, Option<Choi
 }
 
 /// Writes the page and the pictures that were asked for.
-fn draw(args: &BacktestArgs, account: &Account, series: &[LabelledSeries]) -> Result<(), Failure> {
+fn draw(args: &BacktestArgs, detector: &Detector, account: &Account, series: &[LabelledSeries]) -> Result<(), Failure> {
     use crate::report::backtest::{page, picture};
+    if args.html.is_none() && args.svg.is_none() {
+        return Ok(());
+    }
+    let bands: Vec<Vec<Option<Band>>> = series.iter().map(|s| usual::bands(detector, account.choice.as_ref(), s)).collect();
     if let Some(path) = &args.html {
         let (columns, rows) = figures::rows(account);
         let totals = figures::totals(account);
-        write(path, &page((&account.source, &account.detector), &totals, (columns, &rows), series, &account.report))?;
+        write(path, &page((&account.source, &account.detector), &totals, (columns, &rows), (series, &bands), &account.report))?;
     }
     if let Some(dir) = &args.svg {
         std::fs::create_dir_all(dir).map_err(|e| Failure::user(format!("cannot make the folder {}: {e}", dir.display())))?;
-        for (series, outcome) in series.iter().zip(&account.report.series) {
+        for ((series, bands), outcome) in series.iter().zip(&bands).zip(&account.report.series) {
             let plain: String = series.name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
             let name = plain.strip_suffix(".csv").unwrap_or(&plain);
-            write(&dir.join(format!("{name}.svg")), &picture(&account.detector, series, outcome))?;
+            write(&dir.join(format!("{name}.svg")), &picture(&account.detector, (series, bands), outcome))?;
         }
     }
     Ok(())

@@ -1,34 +1,32 @@
 //! `bellwether drift`
 
+mod logged;
+pub mod model;
+pub mod table;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bellwether_detectors::drift::DriftRule;
 use bellwether_detectors::drift::dataset::DatasetRule;
 use bellwether_governance::yaml::suggestion;
-use bellwether_lake::tables::TableDef;
 use bellwether_model::verdict::Verdict;
 use bellwether_pipelines::columns::profile::{self, Origin, ProfileError, is_profile};
-use bellwether_pipelines::columns::{self, Table, cells, sketched};
-use bellwether_pipelines::file::{FileError, Format};
-use bellwether_sql::literal::instant;
+use bellwether_pipelines::columns::{self, Table, sketched};
+use bellwether_pipelines::file::Format;
 
-use super::{session, sql_failure};
-use crate::cli::{DriftArgs, DriftFailOn, Output, PredictionArgs, Stretch};
-use crate::config::Config;
+use crate::cli::{DriftArgs, DriftFailOn, Output};
 use crate::drift::account::{Account, Question, Side, compare};
-use crate::drift::predictions::{Logged, fairness_verdict, judge};
+use crate::drift::predictions::fairness_verdict;
 use crate::drift::{page, text};
 use crate::failure::{Failure, Kind};
-use crate::query::tables_like;
-use crate::{open, output};
+use crate::output;
+use logged::{Cells, asked, predictions};
 
 /// Files of up to so many bytes together are compared exactly; larger ones are read in one pass into profiles.
 const EXACT: u64 = 128 << 20;
 /// A byte of Parquet holds about so many of text.
 const PACKED: u64 = 4;
-/// Values that are named where one was wrong.
-const NAMED: usize = 8;
 /// The seeds of the sketches of both sides.
 const SEEDS: [u64; 2] = [0x0D21_F700, 0x0D21_F7FF];
 
@@ -47,54 +45,14 @@ pub async fn run(rule: DriftRule, args: DriftArgs, output: Output) -> Result<(),
     let like = (!exact).then(|| before.table.clone());
     let now = read(current, like, exact, SEEDS[1]).await?;
     let told = &args.predictions;
-    named(&before.table, &now.table, told)?;
-    let mut account = judged(before, now, &question)?;
-    if told.probability.is_some() || told.prediction.is_some() || told.group.is_some() {
-        if !(0.0..=1.0).contains(&told.threshold) {
-            return Err(Failure::user(format!("the threshold is {}, but a probability is 0 to 1", told.threshold)));
-        }
-        let now = logged(current, told).await?;
-        let before = if is_profile(reference) { Logged::default() } else { logged(reference, told).await? };
-        occurs(told, reference, current).await?;
-        account.predictions = Some(judge(&before, &now, told.threshold));
+    if is_profile(current) && asked(told).next().is_some() {
+        return Err(Failure::user(format!("{} is a profile, but predictions are judged row by row", current.display())));
     }
-    tell(&account, &args, output)
-}
-
-/// Runs the command on a table or view of the ledger, before and after.
-pub async fn run_on_table(config: &Config, args: DriftArgs, output: Output) -> Result<(), Failure> {
-    let (Some(name), Some(before), Some(after)) = (&args.table, args.before, args.after) else {
-        return Err(Failure::new(Kind::Internal, "a table without both stretches of time was let through"));
-    };
-    let question = question(config.judge.drift.clone(), &args)?;
-    let lake = open::lake(config).await?;
-    let session = session(&lake, None).await?;
-    let base = name.strip_suffix("_current").unwrap_or(name);
-    let known = TableDef::of_name(base).and_then(|def| def.event_time);
-    let Some(time) = args.time.as_deref().or(known) else {
-        return Err(match TableDef::of_name(base) {
-            Some(_) => Failure::user(format!("rows of {name} have no time of their own")).hint("name a column of time with --time"),
-            None => Failure::user(format!("the ledger has no table {name}")).hint(tables_like(name)),
-        });
-    };
-    let quoted = |word: &str| format!("\"{}\"", word.replace('"', "\"\""));
-    let side = async |stretch: Stretch| {
-        let sql = format!(
-            "SELECT * FROM {} WHERE {time} >= {} AND {time} < {}",
-            quoted(name),
-            instant(stretch.from),
-            instant(stretch.until),
-            time = quoted(time)
-        );
-        let (schema, batches) = session.all(&sql).await.map_err(|e| sql_failure(&e))?;
-        let mut table = Table::of_schema(&schema);
-        batches.iter().try_for_each(|b| table.add(b)).map_err(|e| Failure::of(Kind::Internal, &e))?;
-        let table = table.finished();
-        let side =
-            Side { name: format!("{name} {} .. {}", stretch.from, stretch.until), rows: table.rows, is_sketched: false, model: None };
-        Ok::<Known, Failure>(Known { side, table })
-    };
-    let account = judged(side(before).await?, side(after).await?, &question)?;
+    let was = if is_profile(reference) { Cells::default() } else { Cells::of_file(reference, told).await? };
+    let is = Cells::of_file(current, told).await?;
+    let found = predictions(&was, &is, told, &now.table.columns.iter().map(|(n, _)| n.as_str()).collect())?;
+    let mut account = judged(before, now, &question)?;
+    account.predictions = found;
     tell(&account, &args, output)
 }
 
@@ -102,52 +60,6 @@ pub async fn run_on_table(config: &Config, args: DriftArgs, output: Output) -> R
 struct Known {
     side: Side,
     table: Table,
-}
-
-/// Refuses names of columns that a side must have and has not: only labels may come later.
-fn named(before: &Table, now: &Table, told: &PredictionArgs) -> Result<(), Failure> {
-    for (option, name, may_come_later) in [
-        ("--probability", &told.probability, false),
-        ("--prediction", &told.prediction, false),
-        ("--group", &told.group, false),
-        ("--label", &told.label, true),
-    ] {
-        let Some(name) = name else { continue };
-        let known = now.columns.iter().chain(before.columns.iter().filter(|_| may_come_later));
-        let names: BTreeSet<&str> = known.map(|(n, _)| n.as_str()).collect();
-        if !names.contains(name.trim()) {
-            let hint = suggestion(name, names.iter().copied());
-            return Err(Failure::user(format!("{option}: the current data has no column {name:?}")).hint(hint));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a value of `--positive` that no label and no decision has.
-async fn occurs(told: &PredictionArgs, reference: &Path, current: &Path) -> Result<(), Failure> {
-    let Some(positive) = &told.positive else { return Ok(()) };
-    let names: Vec<&String> = told.label.iter().chain(&told.prediction).collect();
-    let mut values = BTreeSet::new();
-    for path in [reference, current].into_iter().filter(|p| !is_profile(p)) {
-        for name in &names {
-            values.extend(cells_of(path, name).await?.into_iter().flatten());
-        }
-    }
-    if names.is_empty() || values.contains(positive) {
-        return Ok(());
-    }
-    let known: Vec<&str> = values.iter().take(NAMED).map(String::as_str).collect();
-    Err(Failure::user(format!("--positive: no label and no decision is {positive:?}")).hint(suggestion(positive, known)))
-}
-
-/// The cells of a column; none where the file does not have it.
-async fn cells_of(path: &Path, name: &str) -> Result<Vec<Option<String>>, Failure> {
-    let (path, name): (PathBuf, String) = (path.to_owned(), name.to_owned());
-    match blocking(move || cells::read(&path, &[&name])).await? {
-        Ok(mut columns) => Ok(columns.pop().unwrap_or_default()),
-        Err(FileError::NoColumn { .. }) => Ok(Vec::new()),
-        Err(error) => Err(Failure::of(Kind::User, &error)),
-    }
 }
 
 fn question(rule: DriftRule, args: &DriftArgs) -> Result<Question, Failure> {
@@ -229,31 +141,6 @@ fn keep(path: &Path, known: &Known, model: Option<String>) -> Result<(), Failure
         size.div_ceil(1_024)
     );
     Ok(())
-}
-
-/// The logged predictions of a file; columns that it does not have are empty.
-async fn logged(path: &Path, told: &PredictionArgs) -> Result<Logged, Failure> {
-    let column = async |name: &Option<String>| -> Result<Vec<Option<String>>, Failure> {
-        let Some(name) = name else { return Ok(Vec::new()) };
-        cells_of(path, name).await
-    };
-    let is_positive = |cell: &Option<String>| cell.as_ref().map(|c| told.positive.as_ref() == Some(c) || is_yes(c));
-    let probability = |cell: &Option<String>| cell.as_ref().and_then(|c| c.trim().parse().ok()).unwrap_or(f64::NAN);
-    let probabilities: Vec<f64> = column(&told.probability).await?.iter().map(probability).collect();
-    if let Some(wrong) = probabilities.iter().find(|p| **p < 0.0 || **p > 1.0) {
-        let name = told.probability.as_deref().unwrap_or_default();
-        return Err(Failure::user(format!("{}: {name} holds {wrong}, but a probability is 0 to 1", path.display())));
-    }
-    Ok(Logged {
-        probabilities,
-        decisions: column(&told.prediction).await?.iter().map(is_positive).collect(),
-        labels: column(&told.label).await?.iter().map(is_positive).collect(),
-        groups: column(&told.group).await?,
-    })
-}
-
-fn is_yes(cell: &str) -> bool {
-    ["1", "1.0", "true", "True", "TRUE", "yes"].contains(&cell.trim())
 }
 
 /// Prints and writes what was found, and fails where that was asked for.

@@ -51,7 +51,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args, output).await,
         Command::Detect(args) => detect::run(&load()?, args, output).await,
         Command::Doctor(args) => doctor::run(&global.config, args, output).await,
-        Command::Drift(args) if args.table.is_some() => drift::run_on_table(&load()?, *args, output).await,
+        Command::Drift(args) if args.table.is_some() => drift::table::run(&load()?, *args, output).await,
+        Command::Drift(args) if args.model.is_some() && args.save_profile.is_none() => drift::model::run(&load()?, &args, output).await,
         Command::Drift(args) => {
             let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
             drift::run(rule, *args, output).await

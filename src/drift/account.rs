@@ -12,7 +12,7 @@ use bellwether_detectors::drift::sketch;
 use bellwether_detectors::drift::words;
 use bellwether_model::verdict::Verdict;
 use bellwether_pipelines::columns::sketched::of_column;
-use bellwether_pipelines::columns::{Content, Table};
+use bellwether_pipelines::columns::{Content, TIME, Table};
 use serde::Serialize;
 
 use super::predictions::Predictions;
@@ -209,7 +209,13 @@ fn look(name: &str, before: Option<&Content>, now: Option<&Content>, question: &
     if is_other(a) || is_other(b) {
         let fits = |c: &Content| is_other(c) || matches!(c, Content::Nulls { .. });
         (row.verdict, row.findings) = if fits(a) && fits(b) {
-            (Verdict::Inconclusive, vec!["not compared: a column of this type has no distribution".into()])
+            let is_time = |c: &Content| c.kind() == TIME;
+            let why = if is_time(a) && is_time(b) {
+                "not compared: times say when rows were written, not what they hold"
+            } else {
+                "not compared: a column of this type has no distribution"
+            };
+            (Verdict::Inconclusive, vec![why.into()])
         } else {
             (Verdict::Fail, vec!["the type changed".into()])
         };

@@ -3,7 +3,7 @@
 use bellwether_detectors::backtest::labelled::LabelledSeries;
 use bellwether_detectors::backtest::{Outcome, Report};
 
-use super::chart::{self, Place, labelled, put};
+use super::chart::{self, Band, Place, labelled, put};
 use super::escape::esc;
 
 const WIDTH: f64 = 960.0;
@@ -12,9 +12,14 @@ const MARGIN: f64 = 24.0;
 const AXIS: f64 = 56.0;
 const HEAD: f64 = 58.0;
 
-/// The key of windows and alarms.
-const KEY: [(&str, &str); 4] =
-    [("window", "labelled, found"), ("window missed", "labelled, missed"), ("alarm right", "alarm"), ("alarm wrong", "false alarm")];
+/// The key of windows, alarms and what was usual.
+const KEY: [(&str, &str); 5] = [
+    ("window", "labelled, found"),
+    ("window missed", "labelled, missed"),
+    ("alarm right", "alarm"),
+    ("alarm wrong", "false alarm"),
+    ("band", "usual"),
+];
 
 /// A text of three words or four for each series: what the detector made of it.
 pub(crate) fn verdict(outcome: &Outcome) -> String {
@@ -29,8 +34,8 @@ pub(crate) fn verdict(outcome: &Outcome) -> String {
     }
 }
 
-/// One series as an SVG file that needs nothing else. Equal data gives equal bytes.
-pub(crate) fn picture(detector: &str, series: &LabelledSeries, outcome: &Outcome) -> String {
+/// One series with what was usual of it, as an SVG file that needs nothing else. Equal data gives equal bytes.
+pub(crate) fn picture(detector: &str, (series, bands): (&LabelledSeries, &[Option<Band>]), outcome: &Outcome) -> String {
     let height = HEAD + chart::HEIGHT + 14.0;
     let mut out = String::new();
     put(
@@ -62,7 +67,7 @@ pub(crate) fn picture(detector: &str, series: &LabelledSeries, outcome: &Outcome
             ),
         );
     }
-    out += &labelled::labelled(series, outcome, Place::At(MARGIN + AXIS, HEAD, WIDTH - 2.0 * MARGIN - AXIS));
+    out += &labelled::labelled((series, bands), outcome, Place::At(MARGIN + AXIS, HEAD, WIDTH - 2.0 * MARGIN - AXIS));
     out.push_str("</svg>");
     out
 }
@@ -81,7 +86,7 @@ pub(crate) fn page(
     (source, detector): (&str, &str),
     totals: &[Total],
     (columns, figures): (&[&str], &[Figures]),
-    series: &[LabelledSeries],
+    (series, bands): (&[LabelledSeries], &[Vec<Option<Band>>]),
     report: &Report,
 ) -> String {
     let title = format!("Backtest of {source}");
@@ -122,14 +127,14 @@ pub(crate) fn page(
         );
     }
     out.push_str("</p>");
-    for (i, (series, outcome)) in series.iter().zip(&report.series).enumerate() {
+    for (i, ((series, bands), outcome)) in series.iter().zip(bands).zip(&report.series).enumerate() {
         put(
             &mut out,
             format_args!(
                 r#"<figure id="s{i}"><figcaption><b>{}</b><span class="soft">{}</span></figcaption>{}</figure>"#,
                 esc(&series.name),
                 esc(&verdict(outcome)),
-                labelled::labelled(series, outcome, Place::Fluid)
+                labelled::labelled((series, bands), outcome, Place::Fluid)
             ),
         );
     }
@@ -137,7 +142,7 @@ pub(crate) fn page(
     out
 }
 
-const PAGE: &str = "main, .top { max-width: 1240px; } .key { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); } .key svg { vertical-align: -1px; }";
+const PAGE: &str = "main, .top { max-width: 1240px; } table { font-size: 13px; } th.num { white-space: normal; vertical-align: bottom; } th, td { padding-right: 10px; } td:first-child { overflow-wrap: anywhere; } .key { display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; color: var(--soft); } .key svg { vertical-align: -1px; }";
 
 #[cfg(test)]
 mod tests {
@@ -154,11 +159,11 @@ mod tests {
             events: std::iter::once(4..5).collect(),
         }];
         let report = evaluate(&series, &[vec![0.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0]]);
-        let text = well_formed(&picture("preset <auto>", &series[0], &report.series[0])).unwrap();
+        let text = well_formed(&picture("preset <auto>", (&series[0], &[]), &report.series[0])).unwrap();
         assert!(text.contains("1 of 1 events found, 1 false alarm"), "{text}");
         let figures = [("<x>".to_owned(), vec!["0.5".to_owned()]), ("in all".to_owned(), vec!["0.5".to_owned()])];
         let totals = [("event F1", "0.67".to_owned(), "<precision>".to_owned())];
-        let page = page(("a & b", "preset auto"), &totals, (&["F1"], &figures), &series, &report);
+        let page = page(("a & b", "preset auto"), &totals, (&["F1"], &figures), (&series, &[Vec::new()]), &report);
         assert!(well_formed(&page).unwrap().contains("Series by series") && !page.contains("<x>"));
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::events::{self, Counts};
 use super::labelled::LabelledSeries;
 use super::report::{FOLDS, Report, evaluate_folds, split};
-use crate::preset::{Preset, scores};
+use crate::preset::{Preset, Scorer, scores};
 
 /// Shares of novelty that are tried, beside leaving the choice to the series' step.
 const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
@@ -39,6 +39,11 @@ pub struct Setting {
 impl Setting {
     /// What is chosen where labels say nothing.
     const UNKNOWN: Self = Self { novelty: None, threshold: 1.0, event_f1: 0.0, events: 0 };
+
+    /// What scores a series by it.
+    pub fn scorer(&self) -> Scorer {
+        self.novelty.map_or_else(|| Scorer::new(Preset::Auto), Scorer::mixed)
+    }
 }
 
 /// Settings for all series, and for groups that have their own.
@@ -48,6 +53,13 @@ pub struct Choice {
     pub all: Setting,
     /// By group ([`LabelledSeries::group`]).
     pub groups: BTreeMap<String, Setting>,
+}
+
+impl Choice {
+    /// The setting for a series: that of its group, where it has one.
+    pub fn of(&self, series: &LabelledSeries) -> &Setting {
+        self.groups.get(series.group()).unwrap_or(&self.all)
+    }
 }
 
 /// A choice, and what it is worth.
@@ -88,8 +100,7 @@ impl Both {
 pub fn fit(series: &[LabelledSeries], scores: &[Both]) -> Fitted {
     let choose_from = |of: &[usize]| choose(&of.iter().map(|k| (&series[*k], &scores[*k])).collect::<Vec<_>>());
     let apply = |choice: &Choice| -> Vec<Vec<f64>> {
-        let setting = |s: &LabelledSeries| choice.groups.get(s.group()).unwrap_or(&choice.all);
-        series.iter().zip(scores).map(|(s, both)| both.mixed(setting(s).novelty, setting(s).threshold)).collect()
+        series.iter().zip(scores).map(|(s, both)| both.mixed(choice.of(s).novelty, choice.of(s).threshold)).collect()
     };
     let choice = choose_from(&(0..series.len()).collect::<Vec<_>>());
     let within: Vec<Vec<Vec<f64>>> = (0..FOLDS).map(|fold| apply(&choose_from(&split(series.len(), fold).1))).collect();

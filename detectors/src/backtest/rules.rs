@@ -6,7 +6,7 @@
 use bellwether_model::series::{Labels, Series, SeriesSlice};
 
 use super::labelled::LabelledSeries;
-use crate::bands::bands;
+use crate::bands::{BandPoint, bands};
 use crate::rule::Rule;
 
 /// The highest score without a signal.
@@ -17,18 +17,27 @@ const UNTOLD: f64 = 0.999_999;
 pub fn scores(rules: &[Rule], series: &LabelledSeries) -> Vec<f64> {
     let mut scores = vec![0.0; series.values.len()];
     for rule in rules {
-        let named = Series::new(rule.metric.clone(), Labels::from([("file".to_owned(), series.name.clone())]));
-        let mut at = 0;
-        for point in bands(rule, SeriesSlice { series: &named, ts: &series.ts, values: &series.values }) {
-            while series.ts[at] != point.ts.micros() || series.values[at] != point.value {
-                at += 1;
-            }
-            let score = if point.in_signal { point.score } else { point.score.min(UNTOLD) };
-            scores[at] = f64::max(scores[at], score);
-            at += 1;
+        for (score, point) in scores.iter_mut().zip(bands_of(rule, series)) {
+            let own = point.map_or(0.0, |p| if p.in_signal { p.score } else { p.score.min(UNTOLD) });
+            *score = f64::max(*score, own);
         }
     }
     scores
+}
+
+/// What a rule, whichever metric it is for, says of each value of a series; `None` where it says nothing.
+pub fn bands_of(rule: &Rule, series: &LabelledSeries) -> Vec<Option<BandPoint>> {
+    let named = Series::new(rule.metric.clone(), Labels::from([("file".to_owned(), series.name.clone())]));
+    let mut points = vec![None; series.values.len()];
+    let mut at = 0;
+    for point in bands(rule, SeriesSlice { series: &named, ts: &series.ts, values: &series.values }) {
+        while series.ts[at] != point.ts.micros() || series.values[at] != point.value {
+            at += 1;
+        }
+        points[at] = Some(point);
+        at += 1;
+    }
+    points
 }
 
 #[cfg(test)]
@@ -48,6 +57,8 @@ mod tests {
         let alarms: Vec<usize> = (0..300).filter(|i| scores[*i] >= 1.0).collect();
         assert_eq!(alarms, [251, 252, 253]);
         assert_eq!((scores[200], scores[250], scores[100], scores[0]), (UNTOLD, UNTOLD, 0.0, 0.0));
+        let usual = bands_of(&Rule::new("r", "m", Unit::Number), &series);
+        assert!(usual[0].is_none() && usual[100].is_none() && usual[150].is_some_and(|b| b.lower < 5.0 && b.upper > 5.0 && b.upper < 90.0));
         assert!(super::scores(&[], &series).iter().all(|s| *s == 0.0));
     }
 }

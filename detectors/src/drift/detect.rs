@@ -15,12 +15,14 @@ use bellwether_model::verdict::Verdict;
 
 use crate::detect::{Evaluation, Findings, Skip, SkipReason};
 use crate::drift::column::Statistic;
-use crate::drift::dataset::{DatasetRule, decide};
+use crate::drift::dataset::{ColumnDecision, DatasetRule, decide};
 use crate::drift::examine::{Examination, Test};
 use crate::drift::measure::Measure;
 use crate::drift::profile::{self, Distribution};
 use crate::drift::rule::DriftRule;
 use crate::scan::Ending;
+
+pub mod standing;
 
 /// The earliest profile that [`detect_drift`] may need. Signals that closed at or after this time belong into its `known`.
 pub fn reaches_back_to(rule: &DriftRule, open: &[Signal], since: Timestamp) -> Timestamp {
@@ -36,7 +38,7 @@ pub fn reaches_back_to(rule: &DriftRule, open: &[Signal], since: Timestamp) -> T
 /// # Guarantees
 /// As [`crate::detect::detect`]: one call or many find the same signals, and nothing is NaN or infinite.
 pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile], at: &Evaluation) -> Findings {
-    let mut datasets: BTreeMap<DatasetId, BTreeMap<&str, Track<'_>>> = BTreeMap::new();
+    let mut datasets: BTreeMap<DatasetId, Tracks<'_>> = BTreeMap::new();
     for profile in history.iter().filter(|p| p.event_time <= at.now) {
         let track = datasets.entry(profile.dataset()).or_default().entry(&profile.column).or_default();
         track.profiles.insert(profile.event_time, (profile, Distribution::of(profile)));
@@ -54,24 +56,17 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
         let times: BTreeSet<Timestamp> = columns.values().flat_map(|t| t.profiles.keys().copied()).filter(|t| *t > at.since).collect();
         let mut judged: BTreeSet<&str> = BTreeSet::new();
         for time in times {
-            let mut family = Vec::new();
-            for (column, track) in &mut columns {
-                if !track.profiles.contains_key(&time) {
-                    continue;
-                }
-                let subject = Subject::Column { dataset: dataset.clone(), column: (*column).to_owned() };
+            for (column, track) in columns.iter_mut().filter(|(_, t)| t.profiles.contains_key(&time)) {
                 if let Some(end) = track.silence_before(rule, time) {
+                    let subject = Subject::Column { dataset: dataset.clone(), column: (*column).to_owned() };
                     findings.signals.push(track.close(rule, &subject, end, at));
                 }
-                match track.examine(rule, time) {
-                    Ok(found) => family.push((*column, subject, found)),
-                    Err(reason) => skipped.push((*column, reason)),
-                }
             }
-            let examined: Vec<Examination> = family.iter().map(|(.., found)| found.clone()).collect();
-            let decision = decide(&examined, &[], &DatasetRule { q: rule.q, ..DatasetRule::default() });
-            for ((column, subject, found), decided) in family.into_iter().zip(decision.columns) {
+            let (family, unjudged) = look(&columns, rule, time);
+            skipped.extend(unjudged);
+            for (column, found, decided) in family {
                 let Some(track) = columns.get_mut(column) else { continue };
+                let subject = Subject::Column { dataset: dataset.clone(), column: column.to_owned() };
                 findings.signals.extend(track.step(rule, &subject, time, (&found, decided.verdict), at));
                 findings.samples += 1;
                 judged.insert(column);
@@ -90,6 +85,28 @@ pub fn detect_drift(rule: &DriftRule, known: &[Signal], history: &[ColumnProfile
         }));
     }
     findings
+}
+
+/// The columns of one dataset.
+type Tracks<'a> = BTreeMap<&'a str, Track<'a>>;
+/// What is to say of columns that were profiled at one time, and of those that cannot be judged why.
+type Looked<'a> = (Vec<(&'a str, Examination, ColumnDecision)>, Vec<(&'a str, SkipReason)>);
+
+/// Judges the profiles of one time together. No signal may be open that ended before.
+fn look<'a>(columns: &Tracks<'a>, rule: &DriftRule, time: Timestamp) -> Looked<'a> {
+    let (mut names, mut examined, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    for (column, track) in columns.iter().filter(|(_, t)| t.profiles.contains_key(&time)) {
+        match track.examine(rule, time) {
+            Ok(found) => {
+                names.push(*column);
+                examined.push(found);
+            }
+            Err(reason) => skipped.push((*column, reason)),
+        }
+    }
+    let decision = decide(&examined, &[], &DatasetRule { q: rule.q, ..DatasetRule::default() });
+    let family = names.into_iter().zip(examined).zip(decision.columns).map(|((name, found), decided)| (name, found, decided));
+    (family.collect(), skipped)
 }
 
 /// What stands between a column's name and the words on it.
@@ -230,8 +247,13 @@ impl<'a> Track<'a> {
         Vec::new()
     }
 
+    /// Ends the open signal, and tells it.
+    fn close(&mut self, rule: &DriftRule, subject: &Subject, end: (Ending, Timestamp), at: &Evaluation) -> Signal {
+        self.end(rule, end).row(rule, subject, SignalState::Closed, Some(end), at)
+    }
+
     /// Ends the open signal.
-    fn close(&mut self, rule: &DriftRule, subject: &Subject, (ending, closed_at): (Ending, Timestamp), at: &Evaluation) -> Signal {
+    fn end(&mut self, rule: &DriftRule, (ending, closed_at): (Ending, Timestamp)) -> Open {
         let open = self.open.take().expect("only an open signal is closed: each caller has just looked at it");
         let until = match ending {
             Ending::Calm => closed_at,
@@ -242,8 +264,7 @@ impl<'a> Track<'a> {
         if ending == Ending::NewNormal {
             self.floor = self.floor.max(Some(open.opened_at));
         }
-        let open = if ending == Ending::Gone { Open { last_at: closed_at - rule.gap, ..open } } else { open };
-        open.row(rule, subject, SignalState::Closed, Some((ending, closed_at)), at)
+        if ending == Ending::Gone { Open { last_at: closed_at - rule.gap, ..open } } else { open }
     }
 
     /// What is to say of a profile.

@@ -14,6 +14,7 @@ use crate::drift::examine::{Examination, Test};
 use crate::drift::learned::{self, Usual};
 use crate::drift::measure::Measure;
 use crate::drift::rule::DriftRule;
+use crate::drift::shape::Bar;
 use crate::drift::{ks, psi};
 
 /// A value and the levels that the distribution function has at it: just below it, and with it.
@@ -232,9 +233,7 @@ pub fn compare(reference: &Distribution, current: &Distribution, rule: &DriftRul
     if current.not_numbers > 0 {
         notes.push(Note::NotNumbers { count: current.not_numbers });
     }
-    let (mut before, now) = (reference.values(), current.values());
-    // A pool of many profiles has thousands of knots; a few hundred of them tell the same.
-    before = before.iter().copied().step_by(before.len() / 256 + 1).collect();
+    let (before, now) = (knots_of(reference), current.values());
     if let (true, [value]) = (before.len() > 1, &now[..]) {
         notes.push(Note::BecameConstant { value: *value });
     }
@@ -262,8 +261,29 @@ fn index(reference: &Distribution, current: &Distribution, values: &[f64], level
     if n == 0 || m == 0 {
         return None;
     }
+    let steps = steps(current, values, levels, bins);
+    let weigh = |level: fn(&Step) -> f64, count: u64, nulls: u64| {
+        let rows = (count + nulls) as f64;
+        let mut shares: Vec<f64> = shares(&steps, level).map(|share| share * count as f64 / rows).collect();
+        if reference.nulls + current.nulls > 0 {
+            shares.push(nulls as f64 / rows);
+        }
+        shares
+    };
+    let (p, q) = (weigh(|s| s.before, reference.count, reference.nulls), weigh(|s| s.now, current.count, current.nulls));
+    Some(Statistic { value: psi::of_shares(&p, &q), p_value: psi::p_value(&p, &q, n as f64, m as f64) })
+}
+
+/// Where a bin begins: the position of its edge, none of the first, and both functions there.
+struct Step {
+    edge: Option<usize>,
+    before: f64,
+    now: f64,
+}
+
+/// The bins of the index: their edges are the knots nearest to equal shares, levels that the reference is certain of.
+fn steps(current: &Distribution, values: &[f64], levels: &[Levels], bins: usize) -> Vec<Step> {
     let level = |i: usize| levels[i].with.0;
-    // The knots nearest to equal shares: levels that the reference is certain of.
     let mut edges: Vec<usize> = (1..bins)
         .filter_map(|k| {
             let wanted = k as f64 / bins as f64;
@@ -274,25 +294,40 @@ fn index(reference: &Distribution, current: &Distribution, values: &[f64], level
         .filter(|edge| level(*edge) < 1.0)
         .collect();
     edges.dedup();
-    let (mut before, mut now) = (vec![0.0], vec![0.0]);
-    for edge in edges {
+    let step = |edge: usize| {
         let ((low, high), (now_low, now_high)) = (levels[edge].with, current.at(values[edge], Side::With));
         // Where either is known within limits only, the current level is taken as near to the reference's as it can be.
         let was = if high > low { low.max(now_low.min(high)) } else { low };
-        before.push(was);
-        now.push(was.clamp(now_low, now_high));
-    }
-    let weigh = |levels: &[f64], count: u64, nulls: u64| {
-        let rows = (count + nulls) as f64;
-        let steps = levels.windows(2).map(|w| w[1] - w[0]).chain([1.0 - levels[levels.len() - 1]]);
-        let mut shares: Vec<f64> = steps.map(|step| step.max(0.0) * count as f64 / rows).collect();
-        if reference.nulls + current.nulls > 0 {
-            shares.push(nulls as f64 / rows);
-        }
-        shares
+        Step { edge: Some(edge), before: was, now: was.clamp(now_low, now_high) }
     };
-    let (p, q) = (weigh(&before, reference.count, reference.nulls), weigh(&now, current.count, current.nulls));
-    Some(Statistic { value: psi::of_shares(&p, &q), p_value: psi::p_value(&p, &q, n as f64, m as f64) })
+    std::iter::once(Step { edge: None, before: 0.0, now: 0.0 }).chain(edges.into_iter().map(step)).collect()
+}
+
+/// The share of each bin by one of both functions.
+fn shares(steps: &[Step], level: fn(&Step) -> f64) -> impl Iterator<Item = f64> + '_ {
+    let ends = steps.iter().skip(1).map(level).chain([1.0]);
+    steps.iter().map(level).zip(ends).map(|(from, to)| (to - from).max(0.0))
+}
+
+/// The bins that the index of two distributions is made of, in order of value, with the share of values that each has on either side; nulls are
+/// not among them. Nothing where a side has no values.
+pub fn bars(reference: &Distribution, current: &Distribution, bins: usize) -> Vec<Bar> {
+    if reference.count == 0 || current.count == 0 {
+        return Vec::new();
+    }
+    let (values, now) = (knots_of(reference), current.values());
+    let (Some(low), Some(high)) = (values.first().zip(now.first()), values.last().zip(now.last())) else { return Vec::new() };
+    let steps = steps(current, &values, &reference.levels(&values), bins);
+    let starts = steps.iter().map(|s| s.edge.map_or(low.0.min(*low.1), |edge| values[edge]));
+    let ends = steps.iter().skip(1).filter_map(|s| s.edge.map(|edge| values[edge])).chain([high.0.max(*high.1)]);
+    let (before, after) = (shares(&steps, |s| s.before), shares(&steps, |s| s.now));
+    starts.zip(ends).zip(before.zip(after)).map(|((from, to), (before, now))| Bar { from, to, before, now }).collect()
+}
+
+/// The values of a reference's knots. A pool of many profiles has thousands of them; a few hundred tell the same.
+fn knots_of(reference: &Distribution) -> Vec<f64> {
+    let values = reference.values();
+    values.iter().copied().step_by(values.len() / 256 + 1).collect()
 }
 
 #[cfg(test)]

@@ -173,6 +173,11 @@ fn mix(share: f64, novelty: Option<Judgement>, telemetry: Option<Judgement>) -> 
     said.map(|j| Judgement { score: sum(|j| j.score), alone: sum(|j| j.alone), ..j })
 }
 
+/// What a scorer says of each point of a whole series, as if each were given when its point came.
+pub fn judgements(mut scorer: Scorer, ts: &[i64], values: &[f64]) -> Vec<Option<Judgement>> {
+    ts.iter().zip(values).map(|(t, x)| scorer.judge(*t, *x)).collect()
+}
+
 /// The scores of a whole series, as if each were given when its point came.
 pub fn scores(preset: Preset, ts: &[i64], values: &[f64]) -> Vec<f64> {
     let mut scorer = Scorer::new(preset);

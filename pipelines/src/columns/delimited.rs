@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Content, NO_VALUE, Table};
+use super::{Content, NO_VALUE, Table, times};
 
 /// What a column of a text file is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Numbers,
     /// Categories.
     Categories,
+    /// Days or instants, which are not compared.
+    Times,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
         match self {
             Self::Numbers => Content::Numbers { values: Vec::new(), nulls: 0 },
             Self::Categories => Content::Categories { counts: BTreeMap::new(), nulls: 0 },
+            Self::Times => times::column(),
         }
     }
 }
@@ -33,12 +36,13 @@ pub(super) struct TooMany {
     pub(super) at: usize,
 }
 
-/// The kinds of columns by the first records: numbers where all that is there can be read as one. `None` where nothing is there.
+/// The kinds of columns by the first records: numbers or times where all that is there can be read as one. `None` where nothing is there.
 pub(super) fn kinds(bytes: &[u8], separator: u8, names: &[String]) -> Result<Vec<Option<Kind>>, TooMany> {
     let texts: Vec<(String, Kind)> = names.iter().map(|name| (name.clone(), Kind::Categories)).collect();
     let of = |content: &Content| match content {
         Content::Categories { counts, .. } if counts.is_empty() => None,
         Content::Categories { counts, .. } if counts.keys().all(|k| number(k.as_bytes()).is_some()) => Some(Kind::Numbers),
+        Content::Categories { counts, .. } if counts.keys().all(|k| times::is_time(k)) => Some(Kind::Times),
         _ => Some(Kind::Categories),
     };
     Ok(read(bytes, separator, &texts)?.columns.iter().map(|(_, content)| of(content)).collect())

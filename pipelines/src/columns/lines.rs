@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::delimited::Kind;
-use super::{Content, Table};
+use super::{Content, Table, times};
 
 /// A line that is no JSON object.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct NotAnObject {
     pub(super) why: String,
 }
 
-/// The columns of the first lines in the order in which they come, and their kinds: numbers where all values are. `None` where all are null.
+/// The columns of the first lines in the order in which they come, and their kinds: numbers or times where all values are. `None` where all are null.
 pub(super) fn kinds(bytes: &[u8]) -> Vec<(String, Option<Kind>)> {
     let mut found: Vec<(String, Option<Kind>)> = Vec::new();
     let objects = bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Map<String, Value>>(line).ok());
@@ -28,7 +28,8 @@ pub(super) fn kinds(bytes: &[u8]) -> Vec<(String, Option<Kind>)> {
         let kind = &mut found[place].1;
         *kind = match value {
             Value::Null => *kind,
-            Value::Number(_) => kind.or(Some(Kind::Numbers)),
+            Value::Number(_) if *kind != Some(Kind::Times) => kind.or(Some(Kind::Numbers)),
+            Value::String(text) if times::is_time(&text) && *kind != Some(Kind::Numbers) => kind.or(Some(Kind::Times)),
             _ => Some(Kind::Categories),
         };
     }

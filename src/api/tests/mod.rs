@@ -2,6 +2,7 @@
 
 mod act;
 mod ask;
+mod drift;
 mod guard;
 mod ingest;
 mod jobs;

@@ -81,6 +81,7 @@ impl World {
             journal: Journal::open(&path("journal.db")).await.unwrap(),
             governance: governance(),
             rules: rules::parse(RULES, "rules.yaml").unwrap(),
+            drift: Default::default(),
             prometheus: Some(Prometheus::new(PrometheusSettings::at(prometheus().await)).unwrap()),
             cluster: Cluster::Kubernetes(server.client()),
             reach,

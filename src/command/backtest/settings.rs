@@ -13,45 +13,41 @@ use bellwether_model::id::RuleName;
 use bellwether_model::signal::Method;
 use bellwether_model::time::Span;
 use bellwether_model::unit::Unit;
-use bellwether_pipelines::rules;
-use serde::Deserialize;
+use bellwether_pipelines::rules::{self, fitted::Fitted};
 use serde_saphyr::Spanned;
 
 use crate::failure::{Failure, Kind};
 use crate::open;
 
-/// A file with nothing but ways to judge, as `--fit` writes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Detect {
-    detect: Vec<Spanned<Judging>>,
-    /// Others for groups of series, which a backtest of all does not use.
-    #[serde(default, rename = "groups")]
-    _groups: BTreeMap<String, Vec<Judging>>,
+/// Rules for all series, and those of groups that have their own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    pub all: Vec<Rule>,
+    pub groups: BTreeMap<String, Vec<Rule>>,
 }
 
-/// The rules of a file: of metric rules their detect blocks, or a list `detect` alone.
-pub(super) fn read(path: &Path) -> Result<Vec<Rule>, Failure> {
+/// The rules of a file: of metric rules their detect blocks, or a list `detect` alone, with those of groups as `--fit` writes them.
+pub(super) fn read(path: &Path) -> Result<Rules, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::user(format!("{} cannot be read: {e}", path.display())))?;
     if text.lines().any(|line| line.starts_with("rules:")) {
-        return alone(path, open::detection(&rules::load(&[path.to_owned()]).map_err(|e| Failure::of(Kind::User, &e))?)?);
+        let all = alone(path, open::detection(&rules::load(&[path.to_owned()]).map_err(|e| Failure::of(Kind::User, &e))?)?)?;
+        return Ok(Rules { all, ..Rules::default() });
     }
     let wrong = |line: u64, message: String| {
         Failure::user(format!("{}:{line}: {message}", path.display()))
             .hint("write metric rules under `rules:`, or a list of entries such as {method: auto} under `detect:`")
     };
-    let file: Detect = serde_saphyr::from_str(&text).map_err(|e| {
-        let e = e.without_snippet();
-        wrong(e.location().map_or(0, |at| at.line()), e.to_string())
-    })?;
+    let file = Fitted::parse(&text).map_err(|(line, message)| wrong(line, message))?;
     let rule = |(i, judging): (usize, Spanned<Judging>)| {
         let (line, judging) = (judging.referenced.line(), judging.value);
         let method = judging.method.unwrap_or(Method::Zscore);
         let name = RuleName::new(if i == 0 { method.to_string() } else { format!("{method}_{}", i + 1) });
         judging.rule(&name, "value", Unit::Number).map_err(|e| wrong(line, e.to_string()))
     };
-    let rules: Vec<Rule> = file.detect.into_iter().enumerate().map(rule).collect::<Result<_, _>>()?;
-    alone(path, rules)
+    let rules =
+        |judgings: Vec<Spanned<Judging>>| alone(path, judgings.into_iter().enumerate().map(rule).collect::<Result<Vec<Rule>, Failure>>()?);
+    let groups = file.groups.into_iter().map(|(group, judgings)| Ok((group, rules(judgings)?)));
+    Ok(Rules { groups: groups.collect::<Result<_, Failure>>()?, all: rules(file.detect)? })
 }
 
 /// The rules, if each judges a series alone, as labelled series are judged.
@@ -84,7 +80,7 @@ pub(super) fn text(source: &str, choice: &Choice, report: &Report) -> String {
     let mut text = format!(
         "# Chosen by `bellwether backtest --fit` from {} series with {} labelled events: {source}\n\
          # F1 of events, each fifth of the series judged by what the others chose: {:.3}.\n\
-         # Copy an entry into the detect block of a metric.\n\
+         # In the detect block of a metric `{{method: auto, fit: FILE}}` takes the entry of the metric's group, or the first.\n\
          detect:\n  - {}   # F1 {:.3} by cross-validation\n",
         report.series.len(),
         report.events,
@@ -136,8 +132,8 @@ mod tests {
             let choice = Choice { all: setting(novelty), groups: BTreeMap::from([("a \"b\"".to_owned(), setting(Some(0.5)))]) };
             let report = bellwether_detectors::backtest::evaluate(&[], &[]);
             std::fs::write(&path, text("x", &choice, &report)).unwrap();
-            let rules = read(&path).unwrap();
-            assert_eq!(rules.len(), 1, "{novelty:?}");
+            let Rules { all: rules, groups } = read(&path).unwrap();
+            assert_eq!((rules.len(), groups["a \"b\""].len()), (1, 1), "{novelty:?}");
             let method = match novelty {
                 Some(0.0) => Method::Telemetry,
                 Some(1.0) => Method::Novelty,
@@ -156,7 +152,7 @@ mod tests {
         std::fs::write(&path, "detect:\n  - {method: peers}\n").unwrap();
         assert!(read(&path).unwrap_err().message.contains("rule peers judges by peers, and a backtest judges each labelled series alone"));
         std::fs::write(&path, "rules:\n  - {name: m, expr: up, detect: [{method: ewma}]}\n").unwrap();
-        assert_eq!(read(&path).unwrap()[0].name.as_str(), "m_ewma");
+        assert_eq!(read(&path).unwrap().all[0].name.as_str(), "m_ewma");
     }
 
     #[test]

@@ -25,7 +25,11 @@ pub fn render(prometheus: &Url, packs: &[Pack], own_rules: bool) -> String {
             text.push_str(&format!("    - {:<14} # {}\n", pack.head.name, pack.head.title));
         }
     }
-    text.push_str(if own_rules { "  rules: [rules/]\n" } else { "#  rules: [rules/]\n" });
+    text.push_str(if own_rules {
+        "  rules: [rules/]\n"
+    } else {
+        "#  rules: [rules/] # a folder with files of your own rules; make it first\n"
+    });
     text.push_str(REST);
     text
 }

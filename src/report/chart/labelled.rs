@@ -6,7 +6,7 @@ use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
 
 use super::super::words;
-use super::{Chart, PLOT, Place, Point, TOP, across, percent, put, svg};
+use super::{Band, Chart, PLOT, Place, Point, TOP, across, percent, put, svg};
 
 /// Colours of windows and alarms, for pages and pictures that hold such drawings.
 pub(in crate::report) const STYLE: &str = "
@@ -22,14 +22,15 @@ const CLOSE: f64 = 0.003;
 /// Top and height of the strip of alarms.
 const STRIP: (f64, f64) = (TOP - 13.0, 8.0);
 
-/// Draws a series with its windows, found ones and missed ones, and above the plot its alarms, right ones and wrong ones.
-pub(in crate::report) fn labelled(series: &LabelledSeries, outcome: &Outcome, place: Place) -> String {
+/// Draws a series with what was usual of it, its windows, found ones and missed ones, and above the plot its alarms, right ones and wrong ones.
+pub(in crate::report) fn labelled((series, bands): (&LabelledSeries, &[Option<Band>]), outcome: &Outcome, place: Place) -> String {
     let at = |i: usize| Timestamp::from_micros(series.ts[i]);
     let range = match series.ts.len() {
         0 => TimeRange::new(Timestamp::from_micros(0), Timestamp::from_micros(0)),
         n => TimeRange::new(at(0), at(n - 1)),
     };
-    let points = (0..series.ts.len()).map(|i| Point { at: at(i), value: series.values[i], band: None }).collect();
+    let points =
+        (0..series.ts.len()).map(|i| Point { at: at(i), value: series.values[i], band: bands.get(i).copied().flatten() }).collect();
     let chart = Chart { title: series.name.clone(), unit: Unit::Number, range, points, anomalies: Vec::new(), marks: Vec::new() };
     let mut out = svg(&chart, place);
     out.truncate(out.len() - "</svg>".len());
@@ -90,13 +91,15 @@ mod tests {
         let mut scores = vec![0.0; 1_000];
         (scores[52], scores[53], scores[90]) = (2.0, 2.0, 2.0);
         let outcome = &evaluate(std::slice::from_ref(&series), &[scores]).series[0];
-        let drawn = labelled(&series, outcome, Place::Fluid);
+        let usual = vec![Some(Band { expected: 500.0, lower: 400.0, upper: 600.0 }); 1_000];
+        let drawn = labelled((&series, &usual), outcome, Place::Fluid);
+        assert!(drawn.contains(r#"class="band""#) && drawn.contains(r#"class="expected""#), "{drawn}");
         let text = well_formed(&drawn).unwrap();
         assert!(text.contains("2 alarms, right") && text.contains("1 alarm, false"), "{text}");
         assert!(text.contains("00:59, found") && text.contains("02:09, missed"), "{text}");
         assert_eq!((drawn.matches(r#"class="window""#).count(), drawn.matches("window missed").count()), (1, 1));
         let empty = LabelledSeries::default();
         let outcome = &evaluate(std::slice::from_ref(&empty), &[Vec::new()]).series[0];
-        assert!(well_formed(&labelled(&empty, outcome, Place::At(0.0, 0.0, 400.0))).unwrap().contains("no samples"));
+        assert!(well_formed(&labelled((&empty, &[]), outcome, Place::At(0.0, 0.0, 400.0))).unwrap().contains("no samples"));
     }
 }

@@ -116,3 +116,40 @@ proptest! {
         prop_assert_eq!(once, often);
     }
 }
+
+/// What stands at a column's newest profile is what the round of that profile found, whether the round's own rows are known already or not.
+#[test]
+fn a_column_stands_as_its_round_judged_it() {
+    let rule = DriftRule { gap: Span::from_days(4), accept_after: Span::from_days(3), ..DriftRule::default() };
+    let levels: Vec<f64> = (0..30).map(|d| if (8..11).contains(&d) || d >= 20 { 1.5 } else { 0.0 }).collect();
+    let mut history = daily("amount", &levels);
+    history.extend(daily("quantity", &[0.0; 30]));
+    history.retain(|p| !(13..18).contains(&((p.event_time.micros() / 1_000_000 - day(0)) / DAY)));
+    let mut known: Vec<Signal> = Vec::new();
+    let mut failed = Vec::new();
+    for today in 1..30 {
+        let seen: Vec<ColumnProfile> = history.iter().filter(|p| p.event_time <= Timestamp::from_secs(day(today))).cloned().collect();
+        let earlier = known.clone();
+        let found = detect_drift(&rule, &earlier, &seen, &at(day(today - 1), day(today)));
+        for row in found.signals {
+            known.retain(|s| s.signal_id != row.signal_id);
+            known.push(row);
+        }
+        let now = Timestamp::from_secs(day(today));
+        let stands = standing::standings(&rule, &known, &seen, now);
+        assert_eq!(stands, standing::standings(&rule, &earlier, &seen, now), "day {today}");
+        assert_eq!(stands.iter().map(|s| s.profile.column.as_str()).collect::<Vec<_>>(), ["amount", "quantity"]);
+        let [amount, _] = &stands[..] else { panic!("{stands:#?}") };
+        let judged = amount.judged.as_ref().unwrap();
+        if judged.decision.verdict == Verdict::Fail {
+            failed.push(today);
+            assert!(judged.median_now > judged.median_before && judged.bars.len() == 10, "{judged:#?}");
+            let (before, now) = judged.bars.iter().fold((0.0, 0.0), |sum, b| (sum.0 + b.before, sum.1 + b.now));
+            assert!((before - 1.0_f64).abs() < 1e-9 && (now - 1.0_f64).abs() < 1e-9);
+        }
+    }
+    // Days 8 to 10; from day 20 for three days and the one with which it is the new normal.
+    assert_eq!(failed, [8, 9, 10, 20, 21, 22, 23]);
+    let first = standing::standings(&rule, &[], &history[..1], Timestamp::from_secs(day(0)));
+    assert_eq!((first[0].judged.clone(), first[0].reference.len()), (Err(SkipReason::NoEarlierProfile), 0));
+}
