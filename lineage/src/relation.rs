@@ -17,7 +17,7 @@ use crate::vertex::Vertex;
 const LINEAGE_LAG: Span = Span::from_hours(6);
 
 /// Kinds of changes after which an endpoint runs something new.
-const RENEWS: [&str; 3] = ["revision", "canary", "model_uri"];
+pub(crate) const RENEWS: [&str; 3] = ["revision", "canary", "model_uri"];
 
 /// A stretch of time in which something is wrong with one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
