@@ -1,6 +1,6 @@
 //! How often a ranking names the known cause of an issue first, or among the first three, beside two others in the same run.
 //!
-//! * **blame** is ours: [`super::blame`] on [`departure`]s. Its limits are chosen on the issues of the other scenarios (of one scenario alone: on
+//! * **blame** is ours: [`super::blame`] on [`departure`]s while the target suffers. Its limits are chosen on the issues of the other scenarios (of one scenario alone: on
 //!   the other issues), never on the issue that is scored.
 //! * **traversal** is the baseline of the set's own paper (Hardt et al. 2024) as its notebook sets it: absolute distance from the median in
 //!   MADs above 5, at the first anomalous time from the third on, deviating nodes without a deviating callee, by their best path sum.
@@ -14,17 +14,17 @@ use bellwether_model::time::{Span, Timestamp};
 use serde::Serialize;
 
 use super::blame::{Limits, Node, causes};
-use super::issue::Issue;
+use super::issue::{Issue, Seen};
 use super::shift::{Past, Usual, departure, sorted};
 use crate::drift::interval::{Interval, deviate, share};
 use crate::kernel::robust::NORMAL;
 
 /// A node with fewer usual values is not judged.
 const LEAST: usize = 10;
-/// A sample speaks of the five minutes from its time on, so the one before the complaint may hold it already …
+/// A sample speaks of the five minutes from its time on, so the one before the complaint may hold it already.
 const STEP: Span = Span::from_secs(300);
-/// … and after this long the issue may be over.
-const AFTER: Span = Span::from_secs(600);
+/// The target suffers while it is at least this share as far off as at its worst.
+const SUFFERS: f64 = 0.5;
 /// The threshold of the notebook.
 const TRAVERSAL: f64 = 5.0;
 
@@ -135,19 +135,35 @@ fn best(choices: usize, positions: &[Vec<Option<usize>>], issues: &[usize]) -> u
     (0..choices).fold(0, |best, choice| if quality(choice) > quality(best) + 1e-9 { choice } else { best })
 }
 
-/// The nodes of an issue as they departed from what is usual.
+/// The nodes of an issue as they departed from what is usual while the target suffered.
 fn nodes(issue: &Issue) -> Vec<Node> {
-    let (from, until) = (issue.at - STEP, issue.at + AFTER);
-    let of = |seen: &super::issue::Seen| {
-        let usual = Some(&seen.normal).filter(|n| n.len() >= LEAST).and_then(|n| Usual::of_sorted(&sorted(n), Past::Calm));
-        let Some(usual) = usual else { return Node::default() };
-        let between = |from: Timestamp, until: Timestamp| -> Vec<f64> {
-            seen.values.iter().filter(|(at, _)| *at > from && *at <= until).map(|(_, v)| *v).collect()
-        };
-        let (score, change) = departure(&usual, &between(Timestamp::from_micros(i64::MIN), from), &between(from, until));
+    let times = suffering(issue);
+    let of = |seen: &Seen| {
+        let during: Vec<f64> = seen.values.iter().filter(|(at, _)| times.contains(at)).map(|(_, v)| *v).collect();
+        let (score, change) = departed(seen, issue.at, &during);
         Node { score, change: Some(change) }
     };
     issue.seen.iter().map(of).collect()
+}
+
+/// The times at which the target is at least half as far off as at its worst; all times since the complaint where it is not off at all.
+fn suffering(issue: &Issue) -> Vec<Timestamp> {
+    let target = &issue.seen[issue.target];
+    let times = || issue.times.iter().copied().filter(|at| *at > issue.at - STEP);
+    let off = |at: Timestamp| {
+        let value: Vec<f64> = target.values.iter().filter(|(t, _)| *t == at).map(|(_, v)| *v).collect();
+        departed(target, issue.at, &value).0
+    };
+    let worst = times().map(off).fold(0.0, f64::max);
+    times().filter(|at| off(*at) >= worst * SUFFERS).collect()
+}
+
+/// How far some values of a node are from what is usual for it and from what they were just before the complaint.
+fn departed(seen: &Seen, complaint: Timestamp, values: &[f64]) -> (f64, f64) {
+    let usual = Some(&seen.normal).filter(|n| n.len() >= LEAST).and_then(|n| Usual::of_sorted(&sorted(n), Past::Calm));
+    let Some(usual) = usual else { return (0.0, 0.0) };
+    let before: Vec<f64> = seen.values.iter().filter(|(at, _)| *at <= complaint - STEP).map(|(_, v)| *v).collect();
+    departure(&usual, &before, values)
 }
 
 /// Where the cause is, and the first three names.
@@ -172,7 +188,7 @@ fn traversal(issue: &Issue) -> Option<usize> {
 }
 
 /// The distance from the median in MADs, where it is above the notebook's threshold; for what never varied: any distance.
-fn anomalous(seen: &super::issue::Seen, at: Timestamp) -> Option<f64> {
+fn anomalous(seen: &Seen, at: Timestamp) -> Option<f64> {
     let value = seen.values.iter().find(|(t, _)| *t == at)?.1;
     let normal = Some(sorted(&seen.normal)).filter(|n| n.len() >= LEAST)?;
     let middle = |list: &[f64]| f64::midpoint(list[(list.len() - 1) / 2], list[list.len() / 2]);
@@ -231,7 +247,6 @@ fn standing(positions: impl Iterator<Item = Option<usize>> + Clone) -> Option<St
 
 #[cfg(test)]
 mod tests {
-    use super::super::issue::Seen;
     use super::*;
 
     /// A shop that calls search and cart, and search that calls an index; the cause is search. Values by node: usual and around the issue.
