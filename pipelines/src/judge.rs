@@ -105,10 +105,11 @@ pub struct Unplanned {
 pub fn judge(
     standards: &Standards<'_>,
     evidence: &Evidence<'_>,
-    signals: Vec<Signal>,
+    mut signals: Vec<Signal>,
     round_id: &RoundId,
     now: Timestamp,
 ) -> Result<Conclusions, IndexError> {
+    bellwether_lineage::tell_changes(&mut signals, evidence.changes, evidence.inventory);
     let moment = bellwether_lineage::Moment { round_id: round_id.clone(), now, gap: standards.incident_gap };
     let incidents =
         correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);

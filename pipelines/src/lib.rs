@@ -12,11 +12,13 @@
 //! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
+//! * [`explain`] — what may have caused an incident;
 //! * [`notify`] — telling people; [`schedule`] — when jobs are due.
 
 pub mod act;
 pub mod columns;
 pub mod cost;
+pub mod explain;
 pub mod file;
 pub mod freshness;
 pub mod history;
