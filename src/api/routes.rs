@@ -36,6 +36,7 @@ pub fn routes() -> Vec<Route> {
         reading("/signals", get(signals::list)),
         reading("/incidents", get(incidents::list)),
         reading("/incidents/{id}", get(incidents::show)),
+        reading("/incidents/{id}/explain", get(incidents::explain)),
         asking("/recommend", post(recommend::recommend)),
         reading("/recommendations/{id}/why", get(recommend::why)),
         doing("/orchestrate", OPERATE, post(orchestrate::orchestrate)),

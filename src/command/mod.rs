@@ -9,6 +9,8 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod drift;
+pub mod eval;
+pub mod explain;
 pub mod incidents;
 pub mod ingest;
 pub mod init;
@@ -52,6 +54,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let rule = if global.config.exists() { load()?.judge.drift } else { Default::default() };
             drift::run(rule, *args, output).await
         }
+        Command::Eval(args) => eval::run(args, output).await,
+        Command::Explain(args) => explain::run(&load()?, args, output).await,
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Init(args) => init::run(&global.config, args, output).await,

@@ -20,6 +20,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/signals", "viewer operator admin org-admin"),
     ("GET", "/incidents", "viewer operator admin org-admin"),
     ("GET", "/incidents/{id}", "viewer operator admin org-admin"),
+    ("GET", "/incidents/{id}/explain", "viewer operator admin org-admin"),
     ("POST", "/recommend", "viewer operator admin org-admin"),
     ("GET", "/recommendations/{id}/why", "viewer operator admin org-admin"),
     ("POST", "/orchestrate", "operator org-admin"),
