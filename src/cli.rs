@@ -92,6 +92,8 @@ pub enum Command {
     Signals(SignalsArgs),
     /// List incidents, or show one with all that is known of it.
     Incidents(IncidentsArgs),
+    /// Say what may have caused an incident: series that changed with it, changes before it, what it rests on.
+    Explain(ExplainArgs),
     /// Say what an incident or signal really was; future recommendations and reports take it into account.
     Label(LabelArgs),
     /// Say which playbook fits an incident, and why.
@@ -377,21 +379,6 @@ pub struct BacktestArgs {
     pub fail_below: Option<f64>,
 }
 
-/// `bellwether eval`
-#[derive(Debug, Args)]
-pub struct EvalArgs {
-    /// What to measure.
-    #[command(subcommand)]
-    pub what: EvalWhat,
-}
-
-/// What can be measured.
-#[derive(Debug, Subcommand)]
-pub enum EvalWhat {
-    /// Recommendations: a simulated history with held-out time, and public runbooks where --data has them.
-    Recommend(EvalRecommendArgs),
-}
-
 /// `bellwether eval recommend`
 #[derive(Debug, Args)]
 pub struct EvalRecommendArgs {
@@ -474,6 +461,46 @@ pub enum IncidentsCommand {
         /// Its id, or the beginning of it.
         id: String,
     },
+}
+
+/// `bellwether explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Id of the incident, or the beginning of it.
+    pub incident: String,
+    /// Write a picture of it to this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// At most so many lines of each list.
+    #[arg(long, default_value_t = 10)]
+    pub top: usize,
+    /// With what was known at this time.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Timestamp>,
+}
+
+/// `bellwether eval`
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// What to evaluate.
+    #[command(subcommand)]
+    pub command: EvalCommand,
+}
+
+/// `bellwether eval …`
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Recommendations: a simulated history with held-out time, and public runbooks where --data has them.
+    Recommend(EvalRecommendArgs),
+    /// How often the cause of an issue is named first, or among the first three, beside two baselines.
+    Rca(EvalRcaArgs),
+}
+
+/// `bellwether eval rca`
+#[derive(Debug, Args)]
+pub struct EvalRcaArgs {
+    /// A folder of issues in the layout of the PetShop set; petshop-rca in the folder that BELLWETHER_DATA names when absent.
+    pub dir: Option<PathBuf>,
 }
 
 /// `bellwether label`

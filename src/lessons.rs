@@ -12,7 +12,7 @@ struct Lesson {
     examples: [(&'static str, &'static str); 2],
 }
 
-const LESSONS: [Lesson; 26] = [
+const LESSONS: [Lesson; 28] = [
     Lesson {
         command: "init",
         text: "The first step on a Prometheus of your own. It asks which metrics are there and writes a configuration with the rule packs that fit; nothing else is touched.",
@@ -88,6 +88,22 @@ const LESSONS: [Lesson; 26] = [
         examples: [
             ("incidents --open", "what is going on"),
             ("incidents show inc-1f3a", "one with its signals, recommendation, plan, decision, execution and outcome"),
+        ],
+    },
+    Lesson {
+        command: "explain",
+        text: "When an incident is known and its cause is not. Changes before it, things that deviate below it and series that moved with it are ranked, with numbers; what could not be looked at is said.",
+        examples: [
+            ("explain inc-1f3a", "what may have caused it"),
+            ("explain inc-1f3a --svg why.svg", "and a picture to share: its series, what changed with it, and the changes before it"),
+        ],
+    },
+    Lesson {
+        command: "eval",
+        text: "Needs neither a ledger nor a configuration. What is compared with is measured in the same run.",
+        examples: [
+            ("eval rca petshop-rca", "how often the known cause of an issue is named first"),
+            ("eval rca --output json", "every issue with its ranks, from the folder that BELLWETHER_DATA names"),
         ],
     },
     Lesson {

@@ -8,7 +8,8 @@
 //! many small calls over the same fortnight find the same signals.
 //!
 //! This crate deliberately does not know where numbers come from (tables, files, PromQL), what a signal leads to, or
-//! what time it is: the clock is an argument. Only [`backtest::folder`] reads files, and only labelled ones.
+//! what time it is: the clock is an argument. Only [`backtest::folder`] and
+//! [`cause::issue`] read files, and only labelled ones.
 //!
 //! Modules in reading order:
 //! * [`rule`] — how a metric is judged; [`judging`] — the same as written in YAML; [`quantity`] — numbers with units in it;
@@ -24,7 +25,8 @@
 //! * [`kernel`] — streaming kernels, one file each;
 //! * [`preset`] — ready-made detectors made of them;
 //! * [`backtest`] — scores against labels;
-//! * [`drift`] — columns of datasets against their own past.
+//! * [`drift`] — columns of datasets against their own past;
+//! * [`cause`] — what may have caused a deviation.
 
 pub mod analyze;
 pub mod backtest;
@@ -32,6 +34,7 @@ pub mod band;
 pub mod bands;
 pub mod bound;
 pub mod calendar;
+pub mod cause;
 pub mod course;
 pub mod detect;
 pub mod drift;

@@ -9,6 +9,7 @@ use bellwether_model::inventory::{Change, Entity, Inventory};
 use bellwether_model::signal::{Direction, Method, Signal, Subject};
 use bellwether_model::time::{Span, Timestamp};
 
+use crate::after::without_change;
 use crate::relation::Trace;
 
 /// How long before an incident a change may lie and still be told.
@@ -66,8 +67,13 @@ impl Words<'_> {
         if !kinds.is_empty() {
             sentences.push(format!("Shortly after a change of {}", kinds.into_iter().collect::<Vec<_>>().join(", ")));
         }
-        sentences
-            .extend(worst.iter().take(HINTS).map(|(_, s)| s.hint.trim().trim_end_matches('.').to_owned()).filter(|hint| !hint.is_empty()));
+        sentences.extend(
+            worst
+                .iter()
+                .take(HINTS)
+                .map(|(_, s)| without_change(s.hint.trim()).trim_end_matches('.').to_owned())
+                .filter(|hint| !hint.is_empty()),
+        );
         match self.kept {
             None => sentences.join(". ") + ".",
             Some(kept) => {

@@ -8,19 +8,25 @@
 //! Modules in reading order:
 //! * [`vertex`] — what the graph joins: datasets, jobs, endpoints;
 //! * [`graph`] — built from the inputs and outputs of runs and the models of endpoints; walked up, down and along paths;
-//! * `relation` — when two signals are about the same trouble;
+//! * [`dependency`] — what a thing of the fleet rests on, by inventory and lineage;
+//! * `relation` — when two signals are about the same trouble, and what a series is about;
+//! * `after` — which change a signal began shortly after, said in its hint;
 //! * [mod@correlate] — signals into incidents, transition by transition;
 //! * `root` — which entity is most likely at fault;
 //! * `describe` — the words of an incident: title, summary, preceding changes.
 
+mod after;
 pub mod correlate;
+pub mod dependency;
 mod describe;
 pub mod graph;
 mod relation;
 mod root;
 pub mod vertex;
 
+pub use after::tell_changes;
 pub use correlate::{Moment, correlate};
 pub use describe::is_headline;
 pub use graph::{Edge, Graph, Hop};
+pub use relation::entity_of;
 pub use vertex::Vertex;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_model::id::{EndpointId, NodeName, PoolName};
 use bellwether_model::inventory::{Change, Entity, Inventory};
+use bellwether_model::series::Labels;
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::time::{Span, Timestamp};
 
@@ -16,7 +17,7 @@ use crate::vertex::Vertex;
 const LINEAGE_LAG: Span = Span::from_hours(6);
 
 /// Kinds of changes after which an endpoint runs something new.
-const RENEWS: [&str; 3] = ["revision", "canary", "model_uri"];
+pub(crate) const RENEWS: [&str; 3] = ["revision", "canary", "model_uri"];
 
 /// A stretch of time in which something is wrong with one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,22 +122,27 @@ pub(crate) enum Tie {
     Same,
 }
 
-/// What a signal is about: the most specific thing that its labels name, or its dataset. A service without a namespace is
-/// the endpoint of that name where the inventory has exactly one.
+/// What a signal is about: its dataset, or what [`entity_of`] says of its series.
 pub(crate) fn about(signal: &Signal, inventory: &Inventory) -> Entity {
     match &signal.subject {
         Subject::Column { dataset, .. } => Entity::Dataset(dataset.clone()),
-        Subject::Series { metric, labels, .. } => match Entity::of_labels(labels).into_iter().next() {
-            Some(Entity::Other(label, name)) if label == "service" => {
-                let mut named = inventory.endpoints.iter().map(|e| &e.endpoint).filter(|id| id.name == name);
-                match (named.next(), named.next()) {
-                    (Some(only), None) => Entity::Endpoint(only.clone()),
-                    _ => Entity::Other(label, name),
-                }
+        Subject::Series { metric, labels, .. } => entity_of(metric, labels, inventory),
+    }
+}
+
+/// What a series is about: the most specific thing that its labels name, or else its metric. A service without a namespace is the endpoint
+/// of that name where the inventory has exactly one.
+pub fn entity_of(metric: &str, labels: &Labels, inventory: &Inventory) -> Entity {
+    match Entity::of_labels(labels).into_iter().next() {
+        Some(Entity::Other(label, name)) if label == "service" => {
+            let mut named = inventory.endpoints.iter().map(|e| &e.endpoint).filter(|id| id.name == name);
+            match (named.next(), named.next()) {
+                (Some(only), None) => Entity::Endpoint(only.clone()),
+                _ => Entity::Other(label, name),
             }
-            Some(entity) => entity,
-            None => Entity::Other("metric".into(), metric.clone()),
-        },
+        }
+        Some(entity) => entity,
+        None => Entity::Other("metric".into(), metric.to_owned()),
     }
 }
 

@@ -15,6 +15,7 @@
 //!   ready-made detectors go on; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
+//! * [`explain`] — what may have caused an incident;
 //! * [`notify`] — telling people; [`schedule`] — when jobs are due.
 
 pub mod act;
@@ -23,6 +24,7 @@ pub mod cost;
 mod courses;
 pub mod endpoint;
 pub mod experience;
+pub mod explain;
 pub mod file;
 pub mod freshness;
 pub mod history;

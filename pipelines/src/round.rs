@@ -188,6 +188,7 @@ pub async fn judge_round(
         outcomes: &known.outcomes,
         histories: &histories,
     };
+    bellwether_lineage::tell_changes(&mut findings.signals, &known.changes, &known.inventory);
     let incidents = judge::incidents(spec.standards, &evidence, &findings.signals, &round_id, as_of);
     let due = judge::due(&incidents, &findings.signals, &evidence);
     let (texts, asked) = vectors::recall(&due, embedding, &stored, started_at).await?;

@@ -1,11 +1,11 @@
 //! Samples for detectors: whole series, in order, each sample once, in pieces of bounded size.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwether_lake::scan::{self, SampleQuery};
 use bellwether_model::id::SeriesId;
-use bellwether_model::series::Window;
+use bellwether_model::series::{Series, Window};
 use bellwether_model::time::{TimeRange, Timestamp};
 use futures::{Stream, StreamExt, TryStreamExt};
 
@@ -60,10 +60,7 @@ pub async fn windows(
     let names = Arc::new(names);
     let is_all = spec.metrics.is_none() && spec.series == Which::All;
     let wanted = (!is_all).then(|| Arc::new(names.keys().copied().collect::<Vec<_>>()));
-    let known_until =
-        session.options().as_of.map_or(spec.range.end, |at| spec.range.end.min(Timestamp::from_micros(at.micros().saturating_add(1))));
-    let range = TimeRange::new(spec.range.start, known_until);
-    let blocks = scan::samples(snapshot, SampleQuery { series: wanted, range }).await?;
+    let blocks = scan::samples(snapshot, SampleQuery { series: wanted, range: known_part(session, spec.range) }).await?;
     Ok(blocks.map(move |block| {
         let block = block?;
         let mut window = Window { series: Vec::with_capacity(block.ids.len()), offsets: vec![0], ts: Vec::new(), values: Vec::new() };
@@ -82,7 +79,34 @@ pub async fn windows(
     }))
 }
 
+/// What of a range the session may see.
+fn known_part(session: &Session, range: TimeRange) -> TimeRange {
+    let until = session.options().as_of.map_or(range.end, |at| range.end.min(Timestamp::from_micros(at.micros().saturating_add(1))));
+    TimeRange::new(range.start, until)
+}
+
 impl Session {
+    /// Every series of the ledger, in order of id.
+    pub async fn series(&self) -> Result<Vec<Series>, SqlError> {
+        Ok(series(self.snapshot(), None).await?.into_values().collect())
+    }
+
+    /// The samples of these series at once, in order of series id; series without a sample in the range are left out. Otherwise as
+    /// [`windows`]: what is read grows with their number and with the range, not with what else the ledger holds.
+    pub async fn samples_of(&self, series: &[Series], range: TimeRange) -> Result<Window, SqlError> {
+        let known: BTreeMap<i64, &Series> = series.iter().map(|s| (s.series_id.0, s)).collect();
+        let ids = Arc::new(known.keys().copied().collect::<Vec<_>>());
+        let mut blocks = Box::pin(scan::samples(self.snapshot(), SampleQuery { series: Some(ids), range: known_part(self, range) }).await?);
+        let mut window = Window::new();
+        while let Some(block) = blocks.try_next().await? {
+            for (i, named) in block.ids.iter().enumerate().filter_map(|(i, id)| Some((i, *known.get(id)?))) {
+                let (start, end) = block.bounds(i);
+                window.push(named.clone(), &block.ts[start..end], &block.values[start..end]);
+            }
+        }
+        Ok(window)
+    }
+
     /// All wanted samples at once; see [`windows`].
     pub async fn windows(&self, spec: &WindowSpec) -> Result<Vec<Window>, SqlError> {
         windows(self, spec).await?.try_collect().await

@@ -1,4 +1,4 @@
-//! `GET /incidents` and `GET /incidents/{id}`
+//! `GET /incidents`, `GET /incidents/{id}` and `GET /incidents/{id}/explain`
 
 use std::sync::Arc;
 
@@ -6,12 +6,15 @@ use axum::Json;
 use axum::extract::{Path, State};
 use bellwether_model::decision::{Approval, Decision};
 use bellwether_model::execution::Execution;
+use bellwether_model::id::IncidentId;
 use bellwether_model::incident::Incident;
 use bellwether_model::label::Label;
 use bellwether_model::outcome::Outcome;
 use bellwether_model::plan::Plan;
 use bellwether_model::recommendation::Recommendation;
 use bellwether_model::signal::Signal;
+use bellwether_model::time::{TimeRange, Timestamp};
+use bellwether_pipelines::explain::{self, Cause, ChangedSeries, Compared, Explanation, Neighbour, PrecedingChange};
 use bellwether_sql::literal::text;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -62,6 +65,55 @@ pub struct IncidentStory {
     /// What people said of the incident itself, newest first.
     #[schema(value_type = Vec<LabelRow>)]
     labels: Vec<Label>,
+}
+
+/// What may have caused an incident: all that was found, ranked, with its numbers. docs/explain.md says what each number means.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IncidentExplanation {
+    /// The incident.
+    #[schema(value_type = String)]
+    incident_id: IncidentId,
+    /// Its title.
+    title: String,
+    /// When it opened.
+    #[schema(value_type = String, format = DateTime)]
+    opened_at: Timestamp,
+    /// The likeliest explanation in one sentence; says so where there is none.
+    headline: String,
+    /// The series that the others are compared with; null for an incident of columns alone.
+    series: Option<String>,
+    /// The stretch of time in which series are looked at: `start` and `end`.
+    #[schema(value_type = Object)]
+    window: TimeRange,
+    /// The four times as long one before it.
+    #[schema(value_type = Object)]
+    baseline: TimeRange,
+    /// How much was compared: `compared`, `thin` (too few samples), `silent` (no sample any more), `left_out`.
+    #[schema(value_type = Object)]
+    compared: Compared,
+    /// Things that deviate, as causes, the likeliest first: `entity`, `score`, `deviation`, `path`, `explained_by`, `evidence`.
+    #[schema(value_type = Vec<Object>)]
+    causes: Vec<Cause>,
+    /// Series that changed in the window, the plainest first: `series`, `entity`, `relation`, `signalled`, `direction`, `before`, `after`,
+    /// `unit`, `effect`, `volume`, `ks`, `adjusted_p`, `lag_seconds`, `correlation`.
+    #[schema(value_type = Vec<Object>)]
+    together: Vec<ChangedSeries>,
+    /// Changes that precede it, the likeliest first: `at`, `lead_seconds`, `kind`, `entity`, `summary`, `relation`, `score`.
+    #[schema(value_type = Vec<Object>)]
+    changes: Vec<PrecedingChange>,
+    /// Signals of what it rests on, the nearest in time first: `signal_id`, `entity`, `score`, `opened_at`, `lead_seconds`, `hint`.
+    #[schema(value_type = Vec<Object>)]
+    neighbours: Vec<Neighbour>,
+    /// What was not found or could not be looked at.
+    notes: Vec<String>,
+}
+
+impl From<Explanation> for IncidentExplanation {
+    fn from(found: Explanation) -> Self {
+        let Explanation { incident_id, title, opened_at, headline, series, window, baseline, compared, .. } = found;
+        let Explanation { causes, together, changes, neighbours, notes, .. } = found;
+        Self { incident_id, title, opened_at, headline, series, window, baseline, compared, causes, together, changes, neighbours, notes }
+    }
 }
 
 /// Incidents: signals that belong together, newest first.
@@ -121,4 +173,17 @@ pub async fn show(State(services): State<Arc<Services>>, Path(id): Path<String>)
         labels: session.rows(&labels).await?,
         incident,
     }))
+}
+
+/// What may have caused an incident: series that changed together with it, changes that precede it, what drifted below it, and where it may
+/// have begun. `no data` is never `no cause`: `notes` says what could not be looked at.
+#[utoipa::path(
+    get, path = "/incidents/{id}/explain", tag = "judge",
+    params(("id" = String, Path, description = "Its id.")),
+    responses((status = 200, body = IncidentExplanation), (status = "4XX", body = ProblemBody, content_type = "application/problem+json")),
+)]
+pub async fn explain(State(services): State<Arc<Services>>, Path(id): Path<String>) -> Result<Json<IncidentExplanation>, Problem> {
+    let session = ledger::session(&services.lake, services.now()).await?;
+    let incident = ledger::incident(&session, &id).await?;
+    Ok(Json(explain::explain(&session, &incident).await?.into()))
 }

@@ -23,7 +23,7 @@ const BEARER: &str = "bearer";
         description = "One ledger of everything an ML fleet does: what deviates, what to do about it, what was done under governance, and what came of it. Every path but health and this description asks for a bearer token (JWT: EdDSA, ES256 or RS256, with issuer, audience `bellwether` and roles). Errors are application/problem+json (RFC 9457)."
     ),
     paths(
-        analyze::ask, signals::list, incidents::list, incidents::show, drift::of_model, drift::of_endpoint, recommend::recommend, recommend::why, orchestrate::orchestrate, approve::approve,
+        analyze::ask, signals::list, incidents::list, incidents::show, incidents::explain, drift::of_model, drift::of_endpoint, recommend::recommend, recommend::why, orchestrate::orchestrate, approve::approve,
         executions::list, executions::show, lineage::event, lineage::batch, sql::query, metrics::show, health::live, health::ready, show,
     ),
     components(schemas(ProblemBody)),

@@ -36,6 +36,7 @@ pub fn routes() -> Vec<Route> {
         reading("/signals", get(signals::list)),
         reading("/incidents", get(incidents::list)),
         reading("/incidents/{id}", get(incidents::show)),
+        reading("/incidents/{id}/explain", get(incidents::explain)),
         reading("/drift/{model}", get(drift::of_model)),
         reading("/drift/{namespace}/{name}", get(drift::of_endpoint)),
         asking("/recommend", post(recommend::recommend)),

@@ -199,6 +199,7 @@ fn show(card: &IncidentCard, present: Timestamp) -> String {
         section(&mut out, "execution", steps);
         section(&mut out, "outcome", attempt.outcome.iter().map(|o| format!("{}: {}", o.effect, o.detail)).collect());
     }
+    let _ = write!(out, "\nwhat may have caused it: `bellwether explain {}`", i.incident_id);
     out.trim_end().to_owned()
 }
 

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod drift;
 pub mod embeddings;
 pub mod eval;
+pub mod explain;
 pub mod incidents;
 pub mod ingest;
 pub mod init;
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Embeddings(args) => embeddings::run(&load()?, args, output).await,
         Command::Eval(args) => eval::run(args, output).await,
+        Command::Explain(args) => explain::run(&load()?, args, output).await,
         Command::Incidents(args) => incidents::run(&load()?, args, output).await,
         Command::Ingest(args) => ingest::run(load()?, args, output).await,
         Command::Init(args) => init::run(&global.config, args, output).await,

@@ -7,7 +7,7 @@
 //! Modules in reading order: [`data`] (what a report holds, and the ranking), [`gather`] (what the ledger has of it), [`assemble`] (ledger rows
 //! become incident cards), [`words`] (the sentences that all forms share), [`unjudged`] (what was left out), [`scale`] and [`chart`] (one
 //! series drawn), [`escape`], [`html`] with [`card`] (the page), [`text`] (the terminal), [`overview`] (the picture). [`backtest`] draws
-//! labelled series the same way.
+//! labelled series the same way, [`explained`] an incident with what changed beside it.
 
 pub(crate) mod assemble;
 pub(crate) mod backtest;
@@ -15,6 +15,7 @@ mod card;
 pub(crate) mod chart;
 pub(crate) mod data;
 pub(crate) mod escape;
+pub(crate) mod explained;
 pub(crate) mod gather;
 pub(crate) mod html;
 pub(crate) mod overview;

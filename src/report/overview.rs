@@ -112,14 +112,14 @@ fn within(chart: &Chart, window: &TimeRange) -> Chart {
 }
 
 /// Text of a class at a place, at most so many characters of it; what is shortened can be read in full by pointing at it.
-fn label(out: &mut String, class: &str, (x, y): (f64, f64), text: &str, most: usize) {
+pub(super) fn label(out: &mut String, class: &str, (x, y): (f64, f64), text: &str, most: usize) {
     let shown = shortened(text, most);
     let full = if shown == text { String::new() } else { format!("<title>{}</title>", esc(text)) };
     put(out, format_args!(r#"<text class="{class}" x="{x}" y="{y}">{full}{}</text>"#, esc(&shown)));
 }
 
 /// A text of at most so many characters. What an incident's title counts at its end is left out first, and words are not broken.
-fn shortened(text: &str, most: usize) -> String {
+pub(super) fn shortened(text: &str, most: usize) -> String {
     let text = match text.rfind(", and ").filter(|_| text.ends_with(" more")) {
         Some(end) if text.chars().count() > most => &text[..end],
         _ => text,

@@ -61,6 +61,11 @@ async fn an_incident_is_told_whole() {
     assert_eq!(ids(&story, "signals", "signal_id"), ["sig-0", "sig-2", "sig-3", "sig-4"]);
     assert_eq!((story["incident"]["root"].as_str(), &story["recommendation"]), (Some("endpoint:ml/iris"), &Value::Null));
     assert_eq!(world.get("viewer", "/incidents/inc-2").await.problem(), (404, "not-found"));
+    // This ledger has no samples: that is said, and is not "no cause".
+    let explained = world.get("viewer", "/incidents/inc-1/explain").await.json;
+    assert_eq!((&explained["incident_id"], &explained["together"]), (&json!("inc-1"), &json!([])), "{explained:#}");
+    assert!(explained["notes"].to_string().contains("no data"), "{explained:#}");
+    assert_eq!(world.get("viewer", "/incidents/inc-2/explain").await.problem(), (404, "not-found"));
 }
 
 #[tokio::test]

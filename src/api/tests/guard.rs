@@ -22,6 +22,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/incidents/{id}", "viewer operator admin org-admin"),
     ("GET", "/drift/{model}", "viewer operator admin org-admin"),
     ("GET", "/drift/{namespace}/{name}", "viewer operator admin org-admin"),
+    ("GET", "/incidents/{id}/explain", "viewer operator admin org-admin"),
     ("POST", "/recommend", "viewer operator admin org-admin"),
     ("GET", "/recommendations/{id}/why", "viewer operator admin org-admin"),
     ("POST", "/orchestrate", "operator org-admin"),

@@ -1,0 +1,418 @@
+//! Explaining an incident: which series changed together with it, which changes precede it, what drifted below it, and where it began.
+//!
+//! A bounded part of the ledger is read, however long its history: at most [`MOST_SERIES`] series, the incident's own and what it rests
+//! on first, over at most five times [`LONGEST`] and two hours.
+
+mod found;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_detectors::cause::blame::{self, Limits, Node};
+use bellwether_detectors::cause::correlate::{Together, baseline, correlate};
+use bellwether_lineage::dependency::dependencies;
+use bellwether_lineage::{Graph, entity_of, is_headline};
+use bellwether_model::dataset::{Flow, RunIo};
+use bellwether_model::id::SeriesId;
+use bellwether_model::incident::Incident;
+use bellwether_model::inventory::{Change, Entity, Inventory};
+use bellwether_model::series::{Series, SeriesSlice, Window};
+use bellwether_model::signal::{Signal, Subject};
+use bellwether_model::time::{Span, TimeRange, Timestamp};
+use bellwether_model::unit::Unit;
+use bellwether_sql::literal::{instant, text};
+use bellwether_sql::{Session, SqlError};
+
+pub use found::{Cause, ChangedSeries, Compared, Explanation, Neighbour, PrecedingChange, Relation};
+pub use words::{lagging, moved};
+
+/// Most series that are read.
+pub const MOST_SERIES: usize = 400;
+/// Most of an incident that is looked at: what caused it is near its beginning.
+pub const LONGEST: Span = Span::from_hours(6);
+/// An incident that has just opened is looked at for this long, the time before it included.
+const SHORTEST: Span = Span::from_mins(10);
+/// … or for this many of its series' steps.
+const STEPS: i64 = 8;
+/// The steps of a series are looked for in this stretch before.
+const BEFORE: Span = Span::from_hours(2);
+/// How long before an incident a change of the fleet, and one of data, is told.
+const FLEET_BEFORE: Span = Span::from_hours(2);
+const DATA_BEFORE: Span = Span::from_hours(24);
+/// A change of this age counts half; one of data, whose effect waits for the next run, of this.
+const FLEET_HALF: Span = Span::from_mins(30);
+const DATA_HALF: Span = Span::from_hours(6);
+/// How far apart a signal below and the incident may open.
+const NEAR: Span = Span::from_hours(6);
+/// Most lines of each list.
+const MOST: usize = 50;
+/// Most causes.
+const CAUSES: usize = 10;
+/// How many changed series are drawn.
+const DRAWN: usize = 5;
+/// A change from this score on is named in the headline: one of the incident's own entity within the hour.
+const TELLING: f64 = 0.25;
+
+/// What is known of an incident's surroundings.
+struct Scene<'a> {
+    incident: &'a Incident,
+    signals: Vec<Signal>,
+    inventory: Inventory,
+    own: BTreeSet<Entity>,
+    /// Pairs (what rests, on what), and the things below.
+    rests: Vec<(Entity, Entity)>,
+    below: BTreeSet<Entity>,
+    run_io: Vec<RunIo>,
+}
+
+/// Explains an incident from what the session sees.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub async fn explain(session: &Session, incident: &Incident) -> Result<Explanation, SqlError> {
+    let scene = scene(session, incident).await?;
+    let end = incident
+        .closed_at
+        .unwrap_or_else(|| session.horizon())
+        .min(incident.opened_at + LONGEST)
+        .max(incident.last_at.min(incident.opened_at + LONGEST));
+    let asked = scene.headline();
+    let (chosen, left_out) = scene.choose(session.series().await?, asked);
+    let widest = end.since(incident.opened_at).max(BEFORE);
+    let range = TimeRange::new(incident.opened_at - widest.times(4) - BEFORE, incident.opened_at + widest + BEFORE);
+    let samples = session.samples_of(&chosen, range).await?;
+    let place = asked.and_then(|id| samples.series.iter().position(|s| s.series_id == id));
+    let window = window(incident.opened_at, end, place.and_then(|i| samples.iter().nth(i)), newest(&samples));
+    let found = correlate(&samples, place, window);
+
+    let together: Vec<ChangedSeries> = found.together.iter().take(MOST).map(|t| scene.changed(t, &samples.series[t.index])).collect();
+    let changes = scene.preceding(session).await?;
+    let neighbours = scene.neighbours(session).await?;
+    let causes = scene.causes(&together, &neighbours);
+    let compared = Compared {
+        compared: found.compared,
+        thin: found.thin + chosen.len() - samples.len(),
+        silent: found.silent.iter().take(MOST).map(|i| samples.series[*i].to_string()).collect(),
+        left_out,
+    };
+    let notes = words::notes(&compared, place.is_some(), asked.is_some(), &together, &changes);
+    let drawn: BTreeSet<SeriesId> = asked.into_iter().chain(together.iter().take(DRAWN).map(|t| t.identity.series_id)).collect();
+    let mut kept = Window::new();
+    for one in samples.iter().filter(|s| drawn.contains(&s.series.series_id)) {
+        kept.push(one.series.clone(), one.ts, one.values);
+    }
+    Ok(Explanation {
+        incident_id: incident.incident_id.clone(),
+        title: incident.title.clone(),
+        opened_at: incident.opened_at,
+        headline: words::headline(&changes, &causes, &together, &compared),
+        series: place.map(|i| samples.series[i].to_string()),
+        window,
+        baseline: baseline(window),
+        compared,
+        causes,
+        together,
+        changes,
+        neighbours,
+        notes,
+        samples: kept,
+    })
+}
+
+async fn scene<'a>(session: &Session, incident: &'a Incident) -> Result<Scene<'a>, SqlError> {
+    let id = text(incident.incident_id.as_str());
+    let signals = session
+        .rows(&format!(
+            "SELECT s.* FROM signals_current s JOIN incident_signals i ON i.signal_id = s.signal_id WHERE i.incident_id = {id} ORDER BY s.opened_at, s.signal_id"
+        ))
+        .await?;
+    let inventory = Inventory {
+        endpoints: session.rows("SELECT * FROM endpoints_current ORDER BY endpoint").await?,
+        pools: session.rows("SELECT * FROM pools_current ORDER BY pool").await?,
+        nodes: session.rows("SELECT * FROM nodes_current ORDER BY node").await?,
+    };
+    let run_io: Vec<RunIo> = session.rows("SELECT * FROM run_io_current").await?;
+    let graph = Graph::build(&run_io, &inventory.endpoints);
+    let own: BTreeSet<Entity> = incident
+        .entities
+        .iter()
+        .cloned()
+        .chain(incident.endpoints.iter().cloned().map(Entity::Endpoint))
+        .chain(incident.root.clone())
+        .collect();
+    let rests = dependencies(&graph, &inventory, &own.iter().cloned().collect::<Vec<_>>(), incident.opened_at);
+    let below = rests.iter().map(|(_, on)| on.clone()).filter(|e| !own.contains(e)).collect();
+    Ok(Scene { incident, signals, inventory, own, rests, below, run_io })
+}
+
+impl Scene<'_> {
+    fn relation(&self, entity: &Entity) -> Relation {
+        if self.own.contains(entity) {
+            Relation::Own
+        } else if self.below.contains(entity) {
+            Relation::RestsOn
+        } else {
+            Relation::Elsewhere
+        }
+    }
+
+    /// The series that the incident's title tells of, or else the one that deviates most.
+    fn headline(&self) -> Option<SeriesId> {
+        let series = |s: &&Signal| matches!(s.subject, Subject::Series { .. });
+        let best = self.signals.iter().filter(series).max_by(|a, b| {
+            let key = |s: &Signal| is_headline(self.incident, s);
+            key(a).cmp(&key(b)).then(a.score.total_cmp(&b.score)).then_with(|| b.signal_id.cmp(&a.signal_id))
+        });
+        best.and_then(|s| series_id(&s.subject))
+    }
+
+    /// The series to be read: the one asked about, then those of the incident's own entities, of what they rest on, and of the rest; and how
+    /// many are left out.
+    fn choose(&self, all: Vec<Series>, asked: Option<SeriesId>) -> (Vec<Series>, usize) {
+        let mut ranked: Vec<(bool, Relation, Series)> = all
+            .into_iter()
+            .map(|s| (Some(s.series_id) != asked, self.relation(&entity_of(&s.metric, &s.labels, &self.inventory)), s))
+            .collect();
+        ranked.sort_by(|a, b| (a.0, a.1, a.2.series_id).cmp(&(b.0, b.1, b.2.series_id)));
+        let left_out = ranked.len().saturating_sub(MOST_SERIES);
+        ranked.truncate(MOST_SERIES);
+        (ranked.into_iter().map(|(_, _, s)| s).collect(), left_out)
+    }
+
+    fn changed(&self, together: &Together, series: &Series) -> ChangedSeries {
+        let entity = entity_of(&series.metric, &series.labels, &self.inventory);
+        let signal = self.signals.iter().find(|s| series_id(&s.subject) == Some(series.series_id));
+        let alike = |s: &&Signal| matches!(&s.subject, Subject::Series { metric, .. } if *metric == series.metric);
+        ChangedSeries {
+            series: series.to_string(),
+            relation: self.relation(&entity),
+            entity,
+            signalled: signal.is_some(),
+            direction: together.shift.direction,
+            before: together.shift.before,
+            after: together.shift.after,
+            unit: signal.or_else(|| self.signals.iter().find(alike)).map(|s| s.unit).unwrap_or(Unit::Number),
+            effect: together.shift.effect,
+            volume: together.shift.volume,
+            ks: together.shift.ks,
+            adjusted_p: together.adjusted_p,
+            lag_seconds: together.lag.map(|l| l.micros as f64 / 1e6),
+            correlation: together.lag.map(|l| l.correlation),
+            identity: series.clone(),
+        }
+    }
+
+    /// Changes of the fleet and of data before the incident, the likeliest first.
+    async fn preceding(&self, session: &Session) -> Result<Vec<PrecedingChange>, SqlError> {
+        let opened = self.incident.opened_at;
+        let since = instant(opened - FLEET_BEFORE);
+        let changes: Vec<Change> = session
+            .rows(&format!(
+                "SELECT * FROM changes_current WHERE at BETWEEN {since} AND {} ORDER BY at, kind, entity, summary",
+                instant(opened)
+            ))
+            .await?;
+        let of_fleet = changes.into_iter().map(|c| {
+            let relation = self.relation(&c.entity);
+            let lead = opened.since(c.at);
+            PrecedingChange {
+                at: c.at,
+                lead_seconds: lead.secs_f64(),
+                kind: c.kind,
+                summary: c.summary,
+                relation,
+                score: weight(relation) * faded(lead, FLEET_HALF),
+                entity: c.entity,
+            }
+        });
+        // Of each dataset below, the newest version that was written before.
+        let mut versions: BTreeMap<Entity, &RunIo> = BTreeMap::new();
+        for io in
+            self.run_io.iter().filter(|io| io.flow == Flow::Output && io.event_time <= opened && opened.since(io.event_time) <= DATA_BEFORE)
+        {
+            let entity = Entity::Dataset(io.dataset());
+            if self.own.contains(&entity) || self.below.contains(&entity) {
+                let slot = versions.entry(entity).or_insert(io);
+                if io.event_time > slot.event_time {
+                    *slot = io;
+                }
+            }
+        }
+        let of_data = versions.into_iter().map(|(entity, io)| {
+            let (relation, lead) = (self.relation(&entity), opened.since(io.event_time));
+            let version = io.dataset_version.as_ref().map(|v| format!(" as version {v}")).unwrap_or_default();
+            PrecedingChange {
+                at: io.event_time,
+                lead_seconds: lead.secs_f64(),
+                kind: "dataset_version".to_owned(),
+                summary: format!("{} was written by {}{version}", io.dataset(), io.job()),
+                relation,
+                score: weight(relation) * faded(lead, DATA_HALF) / 2.0,
+                entity,
+            }
+        });
+        let mut found: Vec<PrecedingChange> = of_fleet.chain(of_data).collect();
+        found.sort_by(|a, b| {
+            b.score.total_cmp(&a.score).then_with(|| (&a.entity, &a.kind, &a.summary).cmp(&(&b.entity, &b.kind, &b.summary)))
+        });
+        found.truncate(MOST);
+        Ok(found)
+    }
+
+    /// Signals of what the incident rests on, and of its own datasets, that opened near it.
+    async fn neighbours(&self, session: &Session) -> Result<Vec<Neighbour>, SqlError> {
+        let opened = self.incident.opened_at;
+        let signals: Vec<Signal> = session
+            .rows(&format!(
+                "SELECT * FROM signals_current WHERE opened_at BETWEEN {} AND {} ORDER BY opened_at, signal_id",
+                instant(opened - NEAR),
+                instant(opened + NEAR)
+            ))
+            .await?;
+        let mut found: Vec<Neighbour> = signals
+            .into_iter()
+            .filter_map(|s| {
+                let entity = match &s.subject {
+                    Subject::Column { dataset, .. } => Entity::Dataset(dataset.clone()),
+                    Subject::Series { metric, labels, .. } => entity_of(metric, labels, &self.inventory),
+                };
+                let data_of_own = matches!(entity, Entity::Dataset(_)) && self.own.contains(&entity);
+                let lead_seconds = (opened.micros() - s.opened_at.micros()) as f64 / 1e6;
+                (self.below.contains(&entity) || data_of_own).then(|| Neighbour {
+                    signal_id: s.signal_id.clone(),
+                    entity,
+                    score: s.score,
+                    opened_at: s.opened_at,
+                    lead_seconds,
+                    hint: s.hint.clone(),
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| a.lead_seconds.abs().total_cmp(&b.lead_seconds.abs()).then_with(|| a.signal_id.cmp(&b.signal_id)));
+        found.truncate(MOST);
+        Ok(found)
+    }
+
+    /// What deviates, ranked over what rests on what: changed series and signals in robust standard deviations.
+    fn causes(&self, together: &[ChangedSeries], neighbours: &[Neighbour]) -> Vec<Cause> {
+        let limits = Limits::default();
+        let mut evidence: BTreeMap<Entity, (f64, String)> = BTreeMap::new();
+        let mut heard = |entity: &Entity, deviation: f64, words: &dyn Fn() -> String| {
+            let slot = evidence.entry(entity.clone()).or_default();
+            if deviation > slot.0 {
+                *slot = (deviation, words());
+            }
+        };
+        for changed in together {
+            heard(&changed.entity, changed.effect.abs(), &|| format!("{} {}", changed.series, moved(changed)));
+        }
+        // A signal is beyond its line of decision, and so a cause, whatever its kernel: its score counts in that measure.
+        for signal in &self.signals {
+            let entity = match &signal.subject {
+                Subject::Column { dataset, .. } => Entity::Dataset(dataset.clone()),
+                Subject::Series { metric, labels, .. } => entity_of(metric, labels, &self.inventory),
+            };
+            heard(&entity, signal.score * limits.strong, &|| signal.hint.clone());
+        }
+        for neighbour in neighbours {
+            heard(&neighbour.entity, neighbour.score * limits.strong, &|| neighbour.hint.clone());
+        }
+        let Some(target) = self.target() else { return Vec::new() };
+        let mut entities: BTreeSet<&Entity> = evidence.keys().chain(&self.own).chain(&self.below).collect();
+        entities.insert(target);
+        let entities: Vec<&Entity> = entities.into_iter().collect();
+        let place = |e: &Entity| entities.binary_search(&e).ok();
+        let nodes: Vec<Node> =
+            entities.iter().map(|e| Node { score: evidence.get(*e).map_or(0.0, |(deviation, _)| *deviation), change: None }).collect();
+        let rests: Vec<(usize, usize)> = self.rests.iter().filter_map(|(a, b)| Some((place(a)?, place(b)?))).collect();
+        let Some(at) = place(target) else { return Vec::new() };
+        let ranked = blame::causes(&nodes, &rests, at, &limits).into_iter().filter(|c| nodes[c.node].score > 0.0).take(CAUSES);
+        ranked
+            .map(|c| Cause {
+                entity: entities[c.node].clone(),
+                score: c.score,
+                deviation: nodes[c.node].score,
+                path: c.path.iter().map(|v| entities[*v].clone()).collect(),
+                explained_by: c.explained_by.map(|v| entities[v].clone()),
+                evidence: evidence.get(entities[c.node]).map(|(_, words)| words.clone()).unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// What suffers: an endpoint of the incident, or else its root.
+    fn target(&self) -> Option<&Entity> {
+        let suffers = |e: &&Entity| matches!(e, Entity::Endpoint(_));
+        let by_signal = self.incident.entities.iter().find(suffers);
+        by_signal.or_else(|| self.own.iter().find(suffers)).or(self.incident.root.as_ref()).or_else(|| self.own.first())
+    }
+}
+
+fn series_id(subject: &Subject) -> Option<SeriesId> {
+    match subject {
+        Subject::Series { series_id, .. } => Some(*series_id),
+        Subject::Column { .. } => None,
+    }
+}
+
+fn weight(relation: Relation) -> f64 {
+    match relation {
+        Relation::Own => 1.0,
+        Relation::RestsOn => 0.7,
+        Relation::Elsewhere => 0.2,
+    }
+}
+
+/// 1 at once, half after `half`.
+fn faded(lead: Span, half: Span) -> f64 {
+    0.5_f64.powf(lead.secs_f64() / half.secs_f64())
+}
+
+fn newest(samples: &Window) -> Option<Timestamp> {
+    samples.ts.iter().max().map(|t| Timestamp::from_micros(*t))
+}
+
+/// The stretch that is compared: the incident, as long as there are samples; a short one is made longer, at its beginning where there is
+/// nothing after it.
+fn window(opened_at: Timestamp, end: Timestamp, asked: Option<SeriesSlice<'_>>, newest: Option<Timestamp>) -> TimeRange {
+    let step = asked.map(|s| {
+        let mut steps: Vec<i64> = s.ts.windows(2).map(|w| w[1] - w[0]).collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied().unwrap_or_default()
+    });
+    let least = SHORTEST.max(Span::from_micros(step.unwrap_or_default().saturating_mul(STEPS))).min(LONGEST);
+    let known = newest.map_or(end, |t| t + Span::from_micros(1)).max(opened_at);
+    let end = end.max(opened_at + least).min(known);
+    TimeRange::new(opened_at.min(end - least), end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_has_enough_samples_and_ends_with_what_is_known() {
+        let minute = |n: i64| Timestamp::from_secs(n * 60);
+        let of = |opened, end, newest: Option<i64>| {
+            let found = window(minute(opened), minute(end), None, newest.map(minute));
+            (found.start.secs() / 60, found.end.secs() / 60)
+        };
+        assert_eq!(of(100, 160, Some(500)), (100, 160));
+        assert_eq!(of(100, 103, Some(500)), (100, 110), "longer than the incident");
+        assert_eq!(of(100, 103, Some(103)), (93, 103), "nothing after it: it begins earlier");
+        assert_eq!(of(100, 160, None), (100, 160));
+        let series = Series::new("x", Default::default());
+        let ts: Vec<i64> = (0..50).map(|i| i * 300_000_000).collect();
+        let values = vec![1.0; 50];
+        let slow = SeriesSlice { series: &series, ts: &ts, values: &values };
+        let found = window(minute(100), minute(105), Some(slow), Some(minute(245)));
+        assert_eq!((found.start.secs() / 60, found.end.secs() / 60), (100, 140), "eight steps of five minutes");
+    }
+
+    #[test]
+    fn a_change_counts_less_the_longer_ago_and_the_further_away() {
+        assert!((faded(Span::from_mins(30), FLEET_HALF) - 0.5).abs() < 1e-12);
+        // Of the incident's own entity up to an hour before: named in the headline.
+        assert!(weight(Relation::Own) * faded(Span::from_mins(59), FLEET_HALF) > TELLING);
+        assert!(weight(Relation::Elsewhere) < TELLING);
+    }
+}

@@ -1,0 +1,398 @@
+//! An incident explained in a picture: its series, and those that changed with it, on one axis of time, with the changes that precede it as
+//! numbered marks. One SVG file that needs nothing else.
+
+use bellwether_model::series::SeriesSlice;
+use bellwether_model::time::{Span, TimeRange, Timestamp};
+use bellwether_model::unit::Unit;
+use bellwether_pipelines::explain::{Explanation, moved};
+
+use super::chart::{put, spread};
+use super::escape::esc;
+use super::overview::{label, shortened};
+use super::scale::{ValueAxis, time_ticks};
+use super::words;
+
+const WIDTH: f64 = 960.0;
+/// Left edge and width of the plots.
+const LEFT: f64 = 92.0;
+const PLOT: f64 = WIDTH - LEFT - 28.0;
+/// Foot of the head, height of a panel, and of the words above it.
+const HEAD: f64 = 118.0;
+const PANEL: f64 = 72.0;
+const TITLE: f64 = 30.0;
+/// Room of the axis of time, and of one note.
+const FOOT: f64 = 30.0;
+const NOTE: f64 = 18.0;
+/// Changed series and changes that are drawn.
+const MOST_SERIES: usize = 5;
+const MOST_MARKS: usize = 8;
+/// How much is drawn before the window, at least and at most.
+const BEFORE: (Span, Span) = (Span::from_mins(30), Span::from_hours(6));
+
+const STYLE: &str = r#"
+.ground { fill: var(--page); } .sheet { fill: var(--card); stroke: var(--rule); } .well { fill: var(--well); }
+.h { font-size: 18px; font-weight: 650; fill: var(--ink); } .s { font-size: 13px; fill: var(--soft); } .t { font-size: 12px; font-weight: 600; fill: var(--ink); }
+.n { font-size: 11.5px; fill: var(--soft); } .hair { stroke: var(--rule); } .window { fill: var(--anomaly); }
+.line { fill: none; stroke: var(--line); stroke-width: 1.4; stroke-linejoin: round; } .first { stroke: var(--hot); }
+.event { stroke: var(--accent); stroke-dasharray: 3 3; } .begin { stroke: var(--hot); stroke-dasharray: 2 3; }
+.num { fill: var(--card); stroke: var(--accent); stroke-width: 1.2; } .numeral { font-size: 10px; font-weight: 600; fill: var(--ink); }
+"#;
+
+/// Draws an explanation. Equal explanations give equal bytes.
+pub(crate) fn svg(found: &Explanation) -> String {
+    let range = range(found);
+    let marks = marks(found, &range);
+    let panels = panels(found);
+    let plots_end = HEAD + (TITLE + PANEL) * panels.len().max(1) as f64;
+    let height = plots_end + FOOT + 14.0 + NOTE * marks.len().max(1) as f64 + 12.0;
+    let mut out = String::new();
+    put(
+        &mut out,
+        format_args!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"><title>{}</title><desc>{}</desc>"#,
+            esc(&found.title),
+            esc(&description(found, &marks))
+        ),
+    );
+    put(&mut out, format_args!("<style>{}{STYLE}</style>", include_str!("chart.css")));
+    put(
+        &mut out,
+        format_args!(
+            r#"<rect class="ground" width="{WIDTH}" height="{height}" rx="14"/><rect class="sheet" x=".5" y=".5" width="{}" height="{}" rx="14"/>"#,
+            WIDTH - 1.0,
+            height - 1.0
+        ),
+    );
+    label(&mut out, "h", (28.0, 38.0), &found.title, 92);
+    label(&mut out, "s", (28.0, 60.0), &found.headline, 138);
+    let told = format!(
+        "{} – {} UTC · {} compared, {} changed",
+        words::when(range.start),
+        words::when(range.end),
+        words::many(found.compared.compared as i64, "series"),
+        found.together.len()
+    );
+    label(&mut out, "n", (28.0, 80.0), &told, 140);
+    if panels.is_empty() {
+        put(&mut out, format_args!(r#"<text class="s" x="28" y="{}">no samples in this stretch of time</text>"#, HEAD + TITLE + 20.0));
+    }
+    for (i, panel) in panels.iter().enumerate() {
+        draw_panel(&mut out, panel, &range, found.window, i == 0 && found.series.is_some(), HEAD + (TITLE + PANEL) * i as f64);
+    }
+    draw_time(&mut out, &range, plots_end);
+    draw_marks(&mut out, &marks, &range, plots_end);
+    let begin = across(&range, found.opened_at);
+    put(&mut out, format_args!(r#"<line class="begin" x1="{begin}" x2="{begin}" y1="{HEAD}" y2="{plots_end}"/>"#));
+    if marks.is_empty() {
+        put(
+            &mut out,
+            format_args!(r#"<text class="n" x="{LEFT}" y="{}">no change is known in this stretch of time</text>"#, plots_end + FOOT + 20.0),
+        );
+    }
+    for (i, (at, text)) in marks.iter().enumerate() {
+        let note = format!("{}  {}  {text}", i + 1, words::when(*at));
+        label(&mut out, "n", (LEFT, plots_end + FOOT + 20.0 + NOTE * i as f64), &note, 128);
+    }
+    out.push_str("</svg>");
+    out
+}
+
+/// One series to be drawn.
+struct Panel<'a> {
+    title: String,
+    note: String,
+    unit: Unit,
+    slice: SeriesSlice<'a>,
+}
+
+/// The incident's own series, and those that changed, the plainest first.
+fn panels(found: &Explanation) -> Vec<Panel<'_>> {
+    let own = found.samples.iter().find(|s| Some(s.series.to_string()) == found.series);
+    let mut panels: Vec<Panel<'_>> = Vec::new();
+    if let Some(slice) = own {
+        let unit = found.together.iter().find(|t| t.identity.metric == slice.series.metric).map_or(Unit::Number, |t| t.unit);
+        panels.push(Panel { title: slice.series.to_string(), note: "the incident".to_owned(), unit, slice });
+    }
+    for changed in found.together.iter().take(MOST_SERIES) {
+        if let Some(slice) = found.samples.iter().find(|s| s.series.series_id == changed.identity.series_id) {
+            panels.push(Panel { title: changed.series.clone(), note: moved(changed), unit: changed.unit, slice });
+        }
+    }
+    panels
+}
+
+/// What is drawn: the window, and as long before it as helps, the changes of the fleet included.
+fn range(found: &Explanation) -> TimeRange {
+    let before = found.window.length().clamp(BEFORE.0, BEFORE.1);
+    let start = found.window.start - before;
+    let least = found.opened_at - Span::from_hours(2);
+    let first = found.changes.iter().map(|c| c.at).filter(|at| *at >= least).min().map(|at| at - Span::from_mins(5));
+    TimeRange::new(first.map_or(start, |at| at.min(start)), found.window.end)
+}
+
+/// The likeliest changes in the range, in order of time.
+fn marks(found: &Explanation, range: &TimeRange) -> Vec<(Timestamp, String)> {
+    let drawn = found.changes.iter().filter(|c| range.start <= c.at && c.at <= range.end).take(MOST_MARKS);
+    let mut marks: Vec<(Timestamp, String)> = drawn
+        .map(|c| {
+            let lead = Span::from_micros((c.lead_seconds * 1e6) as i64);
+            (c.at, format!("{}: {}, {lead} before", words::entity(&c.entity), c.summary))
+        })
+        .collect();
+    marks.sort();
+    marks
+}
+
+fn draw_panel(out: &mut String, panel: &Panel<'_>, range: &TimeRange, window: TimeRange, first: bool, top: f64) {
+    let y = top + TITLE;
+    label(out, "t", (LEFT, y - 9.0), &panel.title, 66);
+    put(
+        out,
+        format_args!(
+            r#"<text class="n" x="{}" y="{}" text-anchor="end">{}</text>"#,
+            LEFT + PLOT,
+            y - 9.0,
+            esc(&shortened(&panel.note, 62))
+        ),
+    );
+    put(out, format_args!(r#"<rect class="well" x="{LEFT}" y="{y}" width="{PLOT}" height="{PANEL}"/>"#));
+    let (from, to) = (across(range, window.start), across(range, window.end));
+    put(out, format_args!(r#"<rect class="window" x="{from}" y="{y}" width="{}" height="{PANEL}"/>"#, round((to - from).max(2.0))));
+    let drawn = columns(&panel.slice, range);
+    let values = || drawn.iter().flatten().map(|(_, v)| *v);
+    let (Some(lo), Some(hi)) = (values().reduce(f64::min), values().reduce(f64::max)) else {
+        put(out, format_args!(r#"<text class="n" x="{}" y="{}">no samples</text>"#, LEFT + 8.0, y + PANEL / 2.0));
+        return;
+    };
+    let axis = ValueAxis::over(lo, hi, panel.unit, 2);
+    for (value, text) in &axis.ticks {
+        let at = round(y + PANEL * (1.0 - axis.place(*value)));
+        put(
+            out,
+            format_args!(
+                r#"<line class="hair" x1="{LEFT}" x2="{}" y1="{at}" y2="{at}"/><text class="n" x="{}" y="{}" text-anchor="end">{}</text>"#,
+                LEFT + PLOT,
+                LEFT - 8.0,
+                round(at + 4.0),
+                esc(text)
+            ),
+        );
+    }
+    let class = if first { "line first" } else { "line" };
+    for run in &drawn {
+        let path: Vec<String> = run.iter().map(|(x, v)| format!("{x} {}", round(y + PANEL * (1.0 - axis.place(*v))))).collect();
+        put(out, format_args!(r#"<path class="{class}" d="M{}"/>"#, path.join("L")));
+    }
+}
+
+/// Runs of places and values without a gap, at most two values for each two pixels: the lowest and the highest.
+fn columns(slice: &SeriesSlice<'_>, range: &TimeRange) -> Vec<Vec<(f64, f64)>> {
+    let mut steps: Vec<i64> = slice.ts.windows(2).map(|w| w[1] - w[0]).collect();
+    steps.sort_unstable();
+    let gap = steps.get(steps.len() / 2).copied().unwrap_or(i64::MAX).saturating_mul(4);
+    let mut runs: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut column: Vec<(f64, f64)> = Vec::new();
+    let mut last: Option<i64> = None;
+    let flush = |column: &mut Vec<(f64, f64)>, run: Option<&mut Vec<(f64, f64)>>| {
+        let (Some(lo), Some(hi), Some(run)) =
+            (column.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)), column.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)), run)
+        else {
+            return;
+        };
+        run.extend(if lo.0 <= hi.0 { [lo, hi] } else { [hi, lo] });
+        run.dedup();
+        column.clear();
+    };
+    for (ts, value) in slice.ts.iter().zip(slice.values) {
+        let at = Timestamp::from_micros(*ts);
+        if !value.is_finite() || at < range.start || at > range.end {
+            continue;
+        }
+        let x = across(range, at);
+        if last.is_none_or(|l| ts - l > gap) {
+            flush(&mut column, runs.last_mut());
+            runs.push(Vec::new());
+        } else if column.first().is_some_and(|(from, _)| x - from >= 2.0) {
+            flush(&mut column, runs.last_mut());
+        }
+        column.push((x, *value));
+        last = Some(*ts);
+    }
+    flush(&mut column, runs.last_mut());
+    // A sample alone is a line of no length: it is drawn as a short one.
+    for run in runs.iter_mut().filter(|r| r.len() == 1) {
+        let (x, v) = run[0];
+        run.push((round(x + 1.5), v));
+    }
+    runs
+}
+
+fn draw_time(out: &mut String, range: &TimeRange, foot: f64) {
+    for (at, text) in time_ticks(range) {
+        let x = across(range, at);
+        let anchor = if x < LEFT + 30.0 {
+            "start"
+        } else if x > LEFT + PLOT - 30.0 {
+            "end"
+        } else {
+            "middle"
+        };
+        put(
+            out,
+            format_args!(
+                r#"<line class="hair" x1="{x}" x2="{x}" y1="{foot}" y2="{}"/><text class="n" x="{x}" y="{}" text-anchor="{anchor}">{}</text>"#,
+                foot + 5.0,
+                foot + 19.0,
+                esc(&text)
+            ),
+        );
+    }
+}
+
+/// A line through all panels at each change, with its number above them; numbers that would cover each other stand side by side.
+fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange, foot: f64) {
+    let places: Vec<f64> = marks.iter().map(|(at, _)| across(range, *at)).collect();
+    for ((i, at), x) in places.iter().enumerate().zip(spread(&places, 18.0, LEFT + PLOT)) {
+        let x = round(x);
+        let from = HEAD - 6.0;
+        put(
+            out,
+            format_args!(
+                r#"<g><title>{}</title><path class="event" fill="none" d="M{x} {from}L{at} {}V{foot}"/><rect class="num" x="{}" y="{}" width="15" height="15" rx="3"/><text class="numeral" x="{x}" y="{}" text-anchor="middle">{}</text></g>"#,
+                esc(&marks[i].1),
+                HEAD + 2.0,
+                round(x - 7.5),
+                from - 15.0,
+                from - 4.0,
+                i + 1
+            ),
+        );
+    }
+}
+
+/// What the picture shows, for those who do not see it.
+fn description(found: &Explanation, marks: &[(Timestamp, String)]) -> String {
+    let mut text = format!("Opened {} UTC: {}.", words::when(found.opened_at), found.headline);
+    for changed in found.together.iter().take(MOST_SERIES) {
+        text += &format!(" {} {}.", changed.series, moved(changed));
+    }
+    for (i, (at, what)) in marks.iter().enumerate() {
+        text += &format!(" Mark {}: {} {what}.", i + 1, words::when(*at));
+    }
+    text
+}
+
+/// Where an instant stands across the picture.
+fn across(range: &TimeRange, at: Timestamp) -> f64 {
+    let length = range.length().micros().max(1) as f64;
+    let share = (at.micros().saturating_sub(range.start.micros()) as f64 / length).clamp(0.0, 1.0);
+    round(LEFT + share * PLOT)
+}
+
+fn round(v: f64) -> f64 {
+    (v * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_model::series::{Labels, Series, Window};
+    use bellwether_model::signal::Direction;
+    use bellwether_pipelines::explain::{ChangedSeries, Compared, PrecedingChange, Relation};
+
+    use super::*;
+    use crate::report::xml;
+
+    fn explanation(marks: usize) -> Explanation {
+        let minute = |n: i64| Timestamp::from_secs(1_767_225_600 + n * 60);
+        let series = |name: &str| Series::new(name, Labels::from([("service".into(), "<iris & co>".into())]));
+        let (own, queue) = (series("latency"), series("queue"));
+        let mut samples = Window::new();
+        for (one, level) in [(&own, 9.0), (&queue, 40.0)] {
+            let (ts, values): (Vec<i64>, Vec<f64>) = (-300..60)
+                .filter(|i| !(-40..-20).contains(i))
+                .map(|i| (minute(i).micros(), if i >= 0 { level } else { 1.0 + (i % 3) as f64 }))
+                .unzip();
+            samples.push(one.clone(), &ts, &values);
+        }
+        Explanation {
+            incident_id: "inc-1".into(),
+            title: "ml/iris: latency 9 × expected".into(),
+            opened_at: minute(0),
+            headline: "began 6m after revision 00041 → 00042".into(),
+            series: Some(own.to_string()),
+            window: TimeRange::new(minute(0), minute(60)),
+            baseline: TimeRange::new(minute(-240), minute(0)),
+            compared: Compared { compared: 12, ..Compared::default() },
+            causes: Vec::new(),
+            together: vec![ChangedSeries {
+                series: queue.to_string(),
+                entity: "endpoint:ml/iris".parse().unwrap(),
+                relation: Relation::Own,
+                signalled: false,
+                direction: Direction::Up,
+                before: 1.0,
+                after: 40.0,
+                unit: Unit::Number,
+                effect: 26.0,
+                volume: Some(20.0),
+                ks: 1.0,
+                adjusted_p: 1e-9,
+                lag_seconds: Some(-120.0),
+                correlation: Some(0.9),
+                identity: queue.clone(),
+            }],
+            changes: (0..marks)
+                .map(|i| PrecedingChange {
+                    at: minute(-6),
+                    lead_seconds: 360.0,
+                    kind: "revision".into(),
+                    entity: "endpoint:ml/iris".parse().unwrap(),
+                    summary: format!("revision {i} → {}", i + 1),
+                    relation: Relation::Own,
+                    score: 0.9,
+                })
+                .collect(),
+            neighbours: Vec::new(),
+            notes: Vec::new(),
+            samples,
+        }
+    }
+
+    #[test]
+    fn the_picture_is_whole_and_tells_series_marks_and_headline() {
+        let drawn = svg(&explanation(2));
+        let text = xml::well_formed(&drawn).unwrap();
+        for part in [
+            "began 6m after revision",
+            "latency{service",
+            "queue{service",
+            "2m before",
+            "revision 0 → 1, 6m before",
+            "12 series compared, 1 changed",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert_eq!(drawn, svg(&explanation(2)), "equal data, equal bytes");
+        // A gap is not drawn over: two runs for each series.
+        assert_eq!(drawn.matches(r#"<path class="line"#).count(), 4);
+    }
+
+    #[test]
+    fn marks_at_one_instant_do_not_cover_each_other() {
+        let drawn = svg(&explanation(8));
+        let mut places: Vec<f64> =
+            drawn.split(r#"<rect class="num" x=""#).skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect();
+        places.sort_by(f64::total_cmp);
+        assert_eq!(places.len(), 8);
+        assert!(places.windows(2).all(|p| p[1] - p[0] >= 17.9), "{places:?}");
+        assert!(places[0] >= 0.0 && places[7] + 15.0 <= WIDTH, "{places:?}");
+    }
+
+    #[test]
+    fn nothing_is_drawn_as_nothing() {
+        let mut none = explanation(0);
+        (none.samples, none.together) = (Window::new(), Vec::new());
+        let text = xml::well_formed(&svg(&none)).unwrap();
+        assert!(text.contains("no samples in this stretch of time") && text.contains("no change is known"), "{text}");
+    }
+}
