@@ -45,11 +45,19 @@ pub struct Analysis {
 pub fn analyze(rule: &Rule, slice: SeriesSlice<'_>) -> Analysis {
     let (ts, values) = measurements(slice.ts, slice.values);
     let mut latest = None;
-    scan::<true, _>(rule, (&ts, &values), &[], (i64::MIN, ts.last().copied().unwrap_or_default()), &mut Vec::new(), |seen| match seen {
-        Seen::Point { position, band, in_signal } => latest = Some((position, band, in_signal)),
-        Seen::Closed(..) => latest = latest.map(|(position, band, _)| (position, band, false)),
-        Seen::Opened(_) | Seen::Worsened(_) => {}
-    });
+    scan::<true, _>(
+        rule,
+        (&ts, &values),
+        &[],
+        (i64::MIN, ts.last().copied().unwrap_or_default()),
+        None,
+        &mut Vec::new(),
+        |seen| match seen {
+            Seen::Point { position, band, in_signal } => latest = Some((position, band, in_signal)),
+            Seen::Closed(..) => latest = latest.map(|(position, band, _)| (position, band, false)),
+            Seen::Opened(_) | Seen::Worsened(_) => {}
+        },
+    );
     let nothing = |verdict, hint: String| Analysis {
         score: 0.0,
         method: rule.method_name(),

@@ -33,7 +33,7 @@ pub struct BandPoint {
 pub fn bands(rule: &Rule, slice: SeriesSlice<'_>) -> Vec<BandPoint> {
     let (ts, values) = measurements(slice.ts, slice.values);
     let mut points = Vec::new();
-    scan::<true, _>(rule, (&ts, &values), &[], (i64::MIN, ts.last().copied().unwrap_or_default()), &mut Vec::new(), |seen| {
+    scan::<true, _>(rule, (&ts, &values), &[], (i64::MIN, ts.last().copied().unwrap_or_default()), None, &mut Vec::new(), |seen| {
         if let Seen::Point { position, band, in_signal } = seen {
             let value = values[position];
             points.push(BandPoint {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hint;
 use crate::past::measurements;
+use crate::peers::Crowds;
 use crate::rule::Rule;
 use crate::scan::{Ending, Seen, Stay, scan};
 
@@ -128,6 +129,52 @@ pub fn reaches_back_to(rules: &[Rule], open: &[Signal], since: Timestamp) -> Tim
 /// the rows of the calls before. Nothing in the result is NaN or infinite. A series that falls silent closes its
 /// signal with "no data", never as healthy. Signals of rules that are not given are left alone.
 pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> Findings {
+    let mut crowds = Crowds::new(rules, known, at);
+    crowds.take_in(rules, window);
+    detect_among(&crowds, rules, known, window, at)
+}
+
+/// As [`detect`], where newcomers are judged by these crowds, which are of more windows than this one.
+pub fn detect_among(crowds: &Crowds, rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> Findings {
+    judge(Some(crowds), rules, known, window, at).0
+}
+
+/// As [`detect`] for the series that their own past can judge. The others are given back with the signals known on them: they are to be
+/// judged by [`detect_among`] when the crowds of all windows are known.
+pub fn detect_grown_up(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> (Findings, Newcomers) {
+    let (findings, new) = judge(None, rules, known, window, at);
+    let mut newcomers = Newcomers::default();
+    for i in new {
+        let (series, range) = (&window.series[i], window.offsets[i]..window.offsets[i + 1]);
+        newcomers.window.push(series.clone(), &window.ts[range.clone()], &window.values[range]);
+        let of_it = |s: &&Signal| matches!(&s.subject, Subject::Series { series_id, .. } if *series_id == series.series_id);
+        newcomers.known.extend(known.iter().filter(of_it).cloned());
+    }
+    (findings, newcomers)
+}
+
+/// Series that their own past cannot judge yet.
+#[derive(Clone, Debug, Default)]
+pub struct Newcomers {
+    /// Their samples.
+    pub window: Window,
+    /// The signals known on them.
+    pub known: Vec<Signal>,
+}
+
+impl Newcomers {
+    /// Adds those of another window.
+    pub fn extend(&mut self, other: Self) {
+        for (i, series) in other.window.series.iter().enumerate() {
+            let range = other.window.offsets[i]..other.window.offsets[i + 1];
+            self.window.push(series.clone(), &other.window.ts[range.clone()], &other.window.values[range]);
+        }
+        self.known.extend(other.known);
+    }
+}
+
+/// Judges a window. Without crowds, what only peers could judge is left out under all rules, and its positions are given back.
+fn judge(crowds: Option<&Crowds>, rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> (Findings, BTreeSet<usize>) {
     let mut findings = Findings::default();
     let mut by_metric: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, series) in window.series.iter().enumerate() {
@@ -143,7 +190,8 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         signals.sort_by_key(|s| s.opened_at);
     }
     let span = (at.since.micros(), at.now.micros());
-    let (mut judged, mut skipped, mut feeds) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut judged, mut skipped, mut feeds) = (BTreeMap::<usize, u64>::new(), Vec::new(), Vec::new());
+    let (mut signals, mut new): (Vec<(Option<usize>, Signal)>, BTreeSet<usize>) = Default::default();
     for rule in rules {
         let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
         for &i in positions {
@@ -153,14 +201,17 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
             let (ts, values) = measurements(all_ts, all_values);
             let known = past.remove(&(rule.name.as_str(), method, series.series_id)).unwrap_or_default();
             let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
-            let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut feeds, |seen| {
+            let company = crowds.and_then(|crowds| crowds.of(rule, &series.metric, &series.labels));
+            let counts = scan::<false, _>(rule, (&ts, &values), &known, span, company, &mut feeds, |seen| {
                 if !matches!(seen, Seen::Point { .. }) {
-                    findings.signals.extend(row(rule, subject, &seen, at));
+                    signals.extend(row(rule, subject, &seen, at).map(|signal| (Some(i), signal)));
                 }
             });
+            if crowds.is_none() && counts.unjudged > 0 && rule.peers.as_ref().is_some_and(|p| p.group(&series.labels).is_some()) {
+                new.insert(i);
+            }
             if counts.judged > 0 {
-                judged.insert(i);
-                findings.samples += counts.judged as u64;
+                *judged.entry(i).or_default() += counts.judged as u64;
                 continue;
             }
             let is_new = |t: &i64| *t > span.0 && *t <= span.1;
@@ -179,17 +230,20 @@ pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation
         for key in absent {
             let known = past.remove(&key).unwrap_or_default();
             let Some(subject) = known.last().map(|s| s.subject.clone()) else { continue };
-            scan::<false, _>(rule, (&[], &[]), &known, span, &mut feeds, |seen| {
-                findings.signals.extend(row(rule, || subject.clone(), &seen, at))
+            scan::<false, _>(rule, (&[], &[]), &known, span, None, &mut feeds, |seen| {
+                signals.extend(row(rule, || subject.clone(), &seen, at).map(|signal| (None, signal)))
             });
         }
     }
+    judged.retain(|i, _| !new.contains(i));
     findings.series = judged.len() as u64;
-    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason)| {
+    findings.samples = judged.values().sum();
+    findings.signals = signals.into_iter().filter(|(i, _)| i.is_none_or(|i| !new.contains(&i))).map(|(_, signal)| signal).collect();
+    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains_key(i) && !new.contains(i)).map(|(i, rule, reason)| {
         let Series { series_id, metric, labels } = window.series[i].clone();
         Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason }
     }));
-    findings
+    (findings, new)
 }
 
 /// The ledger's row of a transition; `None` for a mere point.

@@ -6,15 +6,18 @@ use bellwether_model::time::Span;
 use bellwether_model::unit::Unit;
 use serde::{Deserialize, Serialize};
 
+use crate::peers::Peers;
 use crate::preset::Preset;
 use crate::quantity;
 use crate::rule::{MethodSpec, Persistence, Rule, RuleError, Season, Watch};
+use crate::silence::{AutoSilence, Flapping};
+use crate::switch::Switch;
 
 /// A rule as it is written in YAML, alone or under another crate's metric rule; unknown keys are refused.
 ///
 /// Keys: `name`, `metric`, `unit`, `watch`, `method` (`zscore`, `ewma`, `bound`, `novelty`, `telemetry`, `auto`; default `zscore`),
 /// `threshold`, `season`, `slot`, `half_life`, `weight`, `above`, `below`, `persistence`, `min_deviation`, `min_ratio`, `min_samples`, `lookback`, `gap`,
-/// `severity`, `calm`, `accept_after`, `learns`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
+/// `severity`, `calm`, `accept_after`, `learns`, `auto_silence`, `flapping`, `peers`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)] // each key is documented at the field of Rule that it becomes
@@ -63,6 +66,12 @@ pub struct Judging {
     pub accept_after: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learns: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_silence: Option<Switch<AutoSilence>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping: Option<Switch<Flapping>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Switch<Peers>>,
 }
 
 impl Judging {
@@ -121,6 +130,9 @@ impl Judging {
             calm: self.calm.unwrap_or(if is_preset { persistence.n().max(12) } else { persistence.n() }),
             accept_after: self.accept_after.unwrap_or(if is_preset { gap.times(i64::from(persistence.n())) } else { Span::from_hours(24) }),
             learns: self.learns.unwrap_or(matches!(method, MethodSpec::Zscore { .. })),
+            auto_silence: self.auto_silence.unwrap_or(unless_bound(&method)).setting(),
+            flapping: self.flapping.unwrap_or(unless_bound(&method)).setting(),
+            peers: if takes_peers(&method) { self.peers.unwrap_or(Switch::On).setting() } else { None },
         };
         rule.validate()?;
         Ok(rule)
@@ -139,6 +151,12 @@ impl Judging {
             ("learns", self.learns.is_some(), !bound && !preset, "a bound has no baseline, and a preset learns from every point"),
             ("accept_after", self.accept_after.is_some(), !preset, "a preset gets used to a new level by itself"),
             ("weight", self.weight.is_some(), method == Method::Auto, "a weight of novelty belongs to auto"),
+            (
+                "peers",
+                self.peers.as_ref().is_some_and(|p| *p != Switch::Off),
+                !bound && !preset,
+                "a bound needs no history, and a preset learns from one series",
+            ),
             ("above", self.above.is_some(), bound, "choose method: bound"),
             ("below", self.below.is_some(), bound, "choose method: bound"),
         ];
@@ -147,6 +165,16 @@ impl Judging {
             None => Ok(()),
         }
     }
+}
+
+/// Who gave a bound wants to be told each time that it is broken, so nothing keeps it quiet unless that is written.
+fn unless_bound<T>(method: &MethodSpec) -> Switch<T> {
+    if matches!(method, MethodSpec::Bound { .. }) { Switch::Off } else { Switch::On }
+}
+
+/// Whether a newcomer's peers can say what is usual.
+fn takes_peers(method: &MethodSpec) -> bool {
+    matches!(method, MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. })
 }
 
 impl TryFrom<Judging> for Rule {
@@ -172,6 +200,9 @@ impl From<Rule> for Judging {
             severity: Some(rule.severity),
             calm: Some(rule.calm),
             accept_after: Some(rule.accept_after),
+            auto_silence: Some(rule.auto_silence.into()),
+            flapping: Some(rule.flapping.into()),
+            peers: Some(rule.peers.into()),
             ..Self::default()
         };
         match rule.method {
@@ -223,6 +254,14 @@ mod tests {
         let bound = read(serde_json::json!({"name": "b", "method": "bound", "above": "500ms"})).unwrap();
         assert_eq!((bound.method, bound.watch), (MethodSpec::Bound { above: Some(0.5), below: None }, Watch::Up));
         assert_eq!(read(serde_json::to_value(&bound).unwrap()).unwrap(), bound);
+        assert_eq!((bound.auto_silence, bound.flapping), (None, None), "a bound is told each time unless it says otherwise");
+        assert_eq!((rule.auto_silence, rule.flapping), (Some(AutoSilence::default()), Some(Flapping::default())));
+        let quiet = read(serde_json::json!({"name": "b", "method": "bound", "above": 1, "auto_silence": {"share": "60%", "window": "2d"}, "flapping": "on"})).unwrap();
+        assert_eq!(quiet.auto_silence, Some(AutoSilence { share: 0.6, window: Span::from_days(2), signals: 2 }));
+        assert_eq!(read(serde_json::to_value(&quiet).unwrap()).unwrap(), quiet);
+        let loud = read(serde_json::json!({"name": "l", "auto_silence": "off", "flapping": false})).unwrap();
+        assert_eq!((loud.auto_silence, loud.flapping), (None, None));
+        assert_eq!(read(serde_json::to_value(&loud).unwrap()).unwrap(), loud);
         let auto = read(serde_json::json!({"name": "a", "method": "auto", "weight": 0.25, "threshold": 0.9})).unwrap();
         assert_eq!(auto.method, MethodSpec::Preset { preset: Preset::Auto, weight: Some(0.25), threshold: 0.9 });
         assert_eq!((auto.persistence, auto.calm, auto.lookback), (Persistence::ONCE, 12, Span::from_days(28)));
@@ -252,6 +291,14 @@ mod tests {
             (serde_json::json!({"name": "x", "method": "ewma", "half_life": "3d"}), "a quarter of the lookback"),
             (serde_json::json!({"name": "x", "calm": 1}), "at least the n"),
             (serde_json::json!({"name": "x", "lookback": "7 days"}), "not a duration"),
+            (
+                serde_json::json!({"name": "x", "auto_silence": {"share": "150%"}}),
+                "auto_silence.share is 1.5, but must be above 0 and below",
+            ),
+            (serde_json::json!({"name": "x", "auto_silence": {"shar": 0.5}}), "unknown field `shar`"),
+            (serde_json::json!({"name": "x", "flapping": {"times": 1}}), "flapping.times is 1, but must be at least 2"),
+            (serde_json::json!({"name": "x", "flapping": "never"}), "neither off nor on"),
+            (serde_json::json!({"name": "x", "method": "bound", "above": 1, "peers": ["pod"]}), "a bound needs no history"),
         ] {
             let error = read(json.clone()).unwrap_err();
             assert!(error.contains(says), "{json}: {error}");
