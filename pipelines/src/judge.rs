@@ -21,7 +21,10 @@ use bellwether_model::plan::Plan;
 use bellwether_model::playbook::Playbook;
 use bellwether_model::recommendation::{Candidate, Exclusion, Match, Recommendation};
 use bellwether_model::signal::Signal;
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{Span, Timestamp};
+
+use crate::sift::Sifted;
 
 /// How many past runs are looked at for one incident.
 const NEIGHBOURS: usize = 60;
@@ -69,6 +72,10 @@ pub struct Evidence<'a> {
 pub struct Conclusions {
     /// Transitions of signals.
     pub signals: Vec<Signal>,
+    /// Transitions of suppressions: signals that nobody is told of.
+    pub suppressions: Vec<Suppression>,
+    /// How many signals are open and not told after the round.
+    pub silent: usize,
     /// Transitions of incidents.
     pub incidents: Vec<Incident>,
     /// Past runs that resemble them.
@@ -94,7 +101,7 @@ pub struct Unplanned {
     pub reason: Unplannable,
 }
 
-/// Judges what these signals mean.
+/// Judges what these signals mean: those that are told. The others are kept, with why nobody is told.
 ///
 /// An incident is recommended for when a signal of it opened or worsened, or when an attempt to mend it ended without success.
 /// While an execution for it is under way nothing new is proposed. A playbook that was tried for it in vain, that a person
@@ -105,15 +112,16 @@ pub struct Unplanned {
 pub fn judge(
     standards: &Standards<'_>,
     evidence: &Evidence<'_>,
-    signals: Vec<Signal>,
+    sifted: Sifted,
     round_id: &RoundId,
     now: Timestamp,
 ) -> Result<Conclusions, IndexError> {
+    let Sifted { signals, told, suppressions, silent } = sifted;
     let moment = bellwether_lineage::Moment { round_id: round_id.clone(), now, gap: standards.incident_gap };
     let incidents =
-        correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &signals, evidence.open_signals, &moment);
-    let mut conclusions = Conclusions { signals, ..Conclusions::default() };
-    for incident in due(&incidents, &conclusions.signals, evidence) {
+        correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, &told, evidence.open_signals, &moment);
+    let mut conclusions = Conclusions { signals, suppressions, silent, ..Conclusions::default() };
+    for incident in due(&incidents, &told, evidence) {
         recommend(standards, evidence, incident, round_id, now, &mut conclusions)?;
     }
     conclusions.incidents = incidents;

@@ -9,7 +9,8 @@
 //! * [`prometheus`], [`rules`], [`pull`] — metrics; [`runs`] — run history; [`openlineage`] — lineage; [`inventory`] — the fleet; [`cost`] — what it spends;
 //! * [`file`] — files that somebody names; [`columns`] — those that are compared, not stored, whole or as sketches;
 //! * [`ingest`] — all sources into the ledger, once; [`stored`] — what is there already;
-//! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; [`judge`] — from signals to
+//! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; [`maintenance`], [`sift`] — which
+//!   signals are told; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
 //! * [`notify`] — telling people; [`schedule`] — when jobs are due.
@@ -23,6 +24,7 @@ pub mod history;
 pub mod ingest;
 pub mod inventory;
 pub mod judge;
+pub mod maintenance;
 pub mod notify;
 pub mod openlineage;
 pub mod prometheus;
@@ -32,6 +34,7 @@ pub mod round;
 pub mod rules;
 pub mod runs;
 pub mod schedule;
+pub mod sift;
 pub mod stored;
 mod turns;
 

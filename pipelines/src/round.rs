@@ -17,6 +17,7 @@ use bellwether_model::id::{IncidentId, RoundId, RunId};
 use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, Subject};
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Session, SessionOptions, SqlError, WindowSpec};
@@ -25,6 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::histories;
 use crate::judge::{Conclusions, Evidence, Standards, judge};
+use crate::maintenance::Maintenance;
+use crate::sift::{self, Before, Sieve};
 use crate::turns::Turns;
 
 /// The lane in which rounds append.
@@ -36,6 +39,8 @@ pub struct RoundSpec<'a> {
     pub rules: &'a [Rule],
     /// How columns are judged.
     pub drift: &'a DriftRule,
+    /// When which signals are kept and not told.
+    pub maintenance: &'a [Maintenance],
     /// How the rest is judged.
     pub standards: &'a Standards<'a>,
     /// How far back the first round judges.
@@ -137,6 +142,15 @@ pub async fn judge_round(
     let profiles = session.column_profiles(drift_back, since, &open_columns.collect()).await?;
     findings.extend(detect_drift(spec.drift, &drifted, &profiles, &at));
     let skipped = findings.skipped_by_reason();
+    let sieve = Sieve { rules: spec.rules, windows: spec.maintenance };
+    let silenced = sift::holding(&session).await?;
+    let past = match sieve.reaches_back_to(&silenced, &findings.signals) {
+        Some(from) => sift::lives(&session, from).await?,
+        None => BTreeMap::new(),
+    };
+    let before = Before { open: known.open_signals.clone(), silenced, past };
+    let (series, samples) = (findings.series, findings.samples);
+    let sifted = sieve.sift(before, findings.signals, &at);
 
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
     let flickering = as_of - spec.standards.incident_gap;
@@ -171,7 +185,7 @@ pub async fn judge_round(
         outcomes: &known.outcomes,
         histories: &histories,
     };
-    let conclusions = judge(spec.standards, &evidence, findings.signals, &round_id, as_of)?;
+    let conclusions = judge(spec.standards, &evidence, sifted, &round_id, as_of)?;
     let round = Round {
         round_id,
         as_of,
@@ -179,8 +193,8 @@ pub async fn judge_round(
         seed: spec.seed,
         config_digest: spec.config_digest,
         result_digest: conclusions.digest()?,
-        series: count(findings.series),
-        samples: count(findings.samples),
+        series: count(series),
+        samples: count(samples),
         signals: count(conclusions.signals.len() as u64),
         incidents: count(conclusions.incidents.len() as u64),
         recommendations: count(conclusions.recommendations.len() as u64),
@@ -208,11 +222,11 @@ async fn metrics(rules: &[Rule], session: &Session, open: &[Signal], at: &Evalua
     names.dedup();
     let range = TimeRange::new(back, Timestamp::from_micros(at.now.micros().saturating_add(1)));
     let mut windows = std::pin::pin!(bellwether_sql::windows::windows(session, &WindowSpec { metrics: Some(names), range }).await?);
-    let mut turns = Turns::new(rules, known);
+    let mut turns = Turns::new(rules, known, at);
     while let Some(window) = windows.next().await {
-        findings.extend(turns.judge(&window?, at));
+        findings.extend(turns.judge(&window?));
     }
-    findings.extend(turns.end(at));
+    findings.extend(turns.end());
     findings.signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
     Ok(findings)
 }
@@ -265,6 +279,9 @@ impl Conclusions {
         #[derive(Serialize)]
         struct All<'a> {
             signals: &'a [Signal],
+            // Absent where there are none, so that rounds of before there was such a table still replay.
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            suppressions: &'a [Suppression],
             incidents: &'a [Incident],
             matches: &'a [bellwether_model::recommendation::Match],
             recommendations: &'a [bellwether_model::recommendation::Recommendation],
@@ -273,6 +290,7 @@ impl Conclusions {
         }
         Digest::of(&All {
             signals: &self.signals,
+            suppressions: &self.suppressions,
             incidents: &self.incidents,
             matches: &self.matches,
             recommendations: &self.recommendations,
@@ -292,6 +310,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     let mut sequence = wanted;
     for table in [
         &tables::SIGNALS,
+        &tables::SUPPRESSIONS,
         &tables::INCIDENTS,
         &tables::MATCHES,
         &tables::RECOMMENDATIONS,
@@ -306,6 +325,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     let lane = [Lane::new(LANE, sequence)];
     let c = &judged.conclusions;
     lake.append_rows(&tables::SIGNALS, &c.signals, &lane).await?;
+    lake.append_rows(&tables::SUPPRESSIONS, &c.suppressions, &lane).await?;
     lake.append_rows(&tables::INCIDENTS, &c.incidents, &lane).await?;
     lake.append_rows(&tables::MATCHES, &c.matches, &lane).await?;
     lake.append_rows(&tables::RECOMMENDATIONS, &c.recommendations, &lane).await?;

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, detect};
+use bellwether_detectors::detect::{Evaluation, Findings, Newcomers, detect_among, detect_grown_up};
+use bellwether_detectors::peers::Crowds;
 use bellwether_detectors::rule::Rule;
 use bellwether_model::id::{RuleName, SeriesId};
 use bellwether_model::series::Window;
@@ -12,6 +13,11 @@ use bellwether_model::signal::{Signal, Subject};
 /// What is still to be judged after some windows.
 pub(crate) struct Turns<'a> {
     rules: &'a [Rule],
+    at: &'a Evaluation,
+    /// What grown-up series did, by which newcomers are judged.
+    crowds: Crowds,
+    /// Series that wait for the crowds of all windows.
+    newcomers: Newcomers,
     /// Signals whose series was not met yet.
     waiting: Vec<Signal>,
     /// Metrics that were met.
@@ -20,12 +26,13 @@ pub(crate) struct Turns<'a> {
 
 impl<'a> Turns<'a> {
     /// Before the first window. `known` as [`detect`] wants it, for all windows together.
-    pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>) -> Self {
-        Self { rules, waiting: known, met: BTreeSet::new() }
+    pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>, at: &'a Evaluation) -> Self {
+        let crowds = Crowds::new(rules, &known, at);
+        Self { rules, at, crowds, newcomers: Newcomers::default(), waiting: known, met: BTreeSet::new() }
     }
 
-    /// Judges one window by the rules for its metrics, knowing the signals on its series.
-    pub(crate) fn judge(&mut self, window: &Window, at: &Evaluation) -> Findings {
+    /// Judges one window by the rules for its metrics, knowing the signals on its series. Newcomers wait for the end.
+    pub(crate) fn judge(&mut self, window: &Window) -> Findings {
         let here: HashSet<SeriesId> = window.series.iter().map(|s| s.series_id).collect();
         let is_here = |s: &Signal| matches!(&s.subject, Subject::Series { series_id, .. } if here.contains(series_id));
         let (known, waiting): (Vec<Signal>, _) = std::mem::take(&mut self.waiting).into_iter().partition(is_here);
@@ -33,14 +40,18 @@ impl<'a> Turns<'a> {
         let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
         let rules: Vec<Rule> = self.rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
         self.met.extend(metrics.into_iter().map(str::to_owned));
-        detect(&rules, &known, window, at)
+        self.crowds.take_in(&rules, window);
+        let (findings, newcomers) = detect_grown_up(&rules, &known, window, self.at);
+        self.newcomers.extend(newcomers);
+        findings
     }
 
-    /// After the last window: ends signals whose series is gone, and names the rules without any series.
-    pub(crate) fn end(self, at: &Evaluation) -> Findings {
-        let mut findings = detect(self.rules, &self.waiting, &Window::new(), at);
+    /// After the last window: judges newcomers by their peers, ends signals whose series is gone, and names the rules without any series.
+    pub(crate) fn end(self) -> Findings {
+        let known = [self.waiting, self.newcomers.known].concat();
+        let mut findings = detect_among(&self.crowds, self.rules, &known, &self.newcomers.window, self.at);
         let silent = |name: &RuleName| self.rules.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
-        findings.skipped.retain(|skip| silent(&skip.rule));
+        findings.skipped.retain(|skip| skip.subject.is_some() || silent(&skip.rule));
         findings
     }
 }
@@ -70,12 +81,12 @@ mod tests {
     }
 
     fn judged(rules: &[Rule], known: Vec<Signal>, windows: &[Window], at: &Evaluation) -> Findings {
-        let mut turns = Turns::new(rules, known);
+        let mut turns = Turns::new(rules, known, at);
         let mut all = Findings::default();
         for window in windows {
-            all.extend(turns.judge(window, at));
+            all.extend(turns.judge(window));
         }
-        all.extend(turns.end(at));
+        all.extend(turns.end());
         all
     }
 

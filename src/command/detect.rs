@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, SkipReason, detect, reaches_back_to};
+use bellwether_detectors::detect::{Evaluation, Findings, Newcomers, SkipReason, detect_among, detect_grown_up, reaches_back_to};
 use bellwether_detectors::judging::Judging;
+use bellwether_detectors::peers::Crowds;
 use bellwether_detectors::rule::Rule;
 use bellwether_governance::yaml::suggestion;
 use bellwether_model::id::{RoundId, RuleName, SignalId};
 use bellwether_model::series::Window;
 use bellwether_model::signal::{Method, Severity, Signal};
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
+use bellwether_pipelines::sift::{Before, Sieve};
 use bellwether_sql::{Session, WindowSpec, windows};
 use clap::error::ErrorKind;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::ingest::newest_sample;
-use super::{session, sql_failure, usage};
+use super::{session, silence, sql_failure, usage};
 use crate::cli::{DetectArgs, FailOn, Output};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
@@ -37,6 +40,9 @@ struct Account {
     samples: u64,
     skipped: BTreeMap<String, i64>,
     signals: Vec<Signal>,
+    /// Those of the signals that a round would not tell, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silenced: Option<Vec<Suppression>>,
 }
 
 /// Runs the command.
@@ -51,9 +57,12 @@ pub async fn run(config: &Config, args: DetectArgs, output: Output) -> Result<()
     let rules = rules(config, &session, &args.metrics, &methods).await?;
     let at = Evaluation { round_id: RoundId::new("detect"), since: as_of - args.last, now: as_of };
     let (findings, seen) = judge(&session, &rules, &at).await?;
-    let account = account(findings, &rules, &seen, &at);
+    let silenced = args.explain_silence.then(|| silenced(config, &rules, &findings, &at));
+    let account = Account { silenced, ..account(findings, &rules, &seen, &at) };
     output::print(output, &account, || text(&account))?;
-    let worst = account.signals.iter().map(|s| s.severity).max();
+    let is_told = |s: &&Signal| !account.silenced.iter().flatten().any(|quiet| quiet.signal_id == s.signal_id);
+    let told: Vec<&Signal> = account.signals.iter().filter(is_told).collect();
+    let worst = told.iter().map(|s| s.severity).max();
     let line = args.fail_on.map(|f| match f {
         FailOn::Info => Severity::Info,
         FailOn::Warning => Severity::Warning,
@@ -61,7 +70,7 @@ pub async fn run(config: &Config, args: DetectArgs, output: Output) -> Result<()
     });
     match (line, worst) {
         (Some(line), Some(worst)) if worst >= line => {
-            let n = account.signals.iter().filter(|s| s.severity >= line).count();
+            let n = told.iter().filter(|s| s.severity >= line).count();
             Err(Failure::new(Kind::Findings, format!("{n} signals of severity {line} or worse")))
         }
         _ => Ok(()),
@@ -135,19 +144,59 @@ async fn judge(session: &Session, rules: &[Rule], at: &Evaluation) -> Result<(Fi
             judging.await.map_err(|e| Failure::new(Kind::Internal, format!("judging stopped unexpectedly: {e}")))
         }
     });
-    let fold = |(mut all, mut seen): (Findings, BTreeSet<String>), (found, metrics): (Findings, BTreeSet<String>)| async move {
-        all.extend(found);
-        seen.extend(metrics);
-        Ok((all, seen))
-    };
-    judged.buffered(THREADS).try_fold(Default::default(), fold).await
+    let begun = Windowed { crowds: Crowds::new(rules, &[], at), ..Windowed::default() };
+    let all = judged.buffered(THREADS).try_fold(begun, |all, one| async move { Ok(all.and(one)) }).await?;
+    Ok(all.end(rules, at))
 }
 
-fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> (Findings, BTreeSet<String>) {
+/// What some windows gave.
+#[derive(Default)]
+struct Windowed {
+    findings: Findings,
+    /// Series that wait for what all windows know of their peers.
+    newcomers: Newcomers,
+    crowds: Crowds,
+    /// Metrics that have samples.
+    seen: BTreeSet<String>,
+}
+
+impl Windowed {
+    fn and(mut self, other: Self) -> Self {
+        self.findings.extend(other.findings);
+        self.newcomers.extend(other.newcomers);
+        self.crowds.merge(other.crowds);
+        self.seen.extend(other.seen);
+        self
+    }
+
+    /// After the last window: newcomers are judged by their peers.
+    fn end(mut self, rules: &[Rule], at: &Evaluation) -> (Findings, BTreeSet<String>) {
+        if !self.newcomers.window.series.is_empty() {
+            let mut late = detect_among(&self.crowds, rules, &[], &self.newcomers.window, at);
+            late.skipped.retain(|skip| skip.subject.is_some());
+            self.findings.extend(late);
+        }
+        (self.findings, self.seen)
+    }
+}
+
+fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> Windowed {
     let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
     let own: Vec<Rule> = rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
-    let findings = detect(&own, &[], window, at);
-    (findings, metrics.into_iter().map(str::to_owned).collect())
+    let mut crowds = Crowds::new(&own, &[], at);
+    crowds.take_in(&own, window);
+    let (findings, newcomers) = detect_grown_up(&own, &[], window, at);
+    Windowed { findings, newcomers, crowds, seen: metrics.into_iter().map(str::to_owned).collect() }
+}
+
+/// What a round would not tell of these findings, had it looked at them as a whole.
+fn silenced(config: &Config, rules: &[Rule], findings: &Findings, at: &Evaluation) -> Vec<Suppression> {
+    let mut signals = findings.signals.clone();
+    signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
+    let sieve = Sieve { rules, windows: &config.maintenance };
+    let mut silenced = sieve.sift(Before::default(), signals, at).suppressions;
+    silenced.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.score.total_cmp(&a.score)).then_with(|| a.signal_id.cmp(&b.signal_id)));
+    silenced
 }
 
 /// The newest transition of each signal, worst first.
@@ -168,7 +217,7 @@ fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Eva
     if silent > 0 {
         skipped.insert(SkipReason::NoSeries.to_string(), silent);
     }
-    Account { since: at.since, as_of: at.now, series: findings.series, samples: findings.samples, skipped, signals }
+    Account { since: at.since, as_of: at.now, series: findings.series, samples: findings.samples, skipped, signals, silenced: None }
 }
 
 /// Signals that are printed at most; JSON has all.
@@ -205,6 +254,9 @@ fn text(account: &Account) -> String {
     if let Some(what) = unjudged::text(&account.skipped) {
         out.push_str(&format!("\nnot judged: {what}"));
     }
+    if let Some(silenced) = &account.silenced {
+        out.push_str(&format!("\n\nwhat a round would not tell of them:\n\n{}", silence::text(silenced, account.as_of)));
+    }
     out
 }
 
@@ -230,7 +282,7 @@ mod tests {
         };
         let rules = [rule("queue"), rule("other")];
         let at = Evaluation { round_id: RoundId::new("detect"), since: minutes(599) - Span::from_hours(2), now: minutes(599) };
-        let (findings, seen) = judge_window(&rules, &window, &at);
+        let (findings, seen) = judge_window(&rules, &window, &at).end(&rules, &at);
         let account = account(findings, &rules, &seen, &at);
         assert_eq!((account.signals.len(), account.series), (1, 1));
         assert_eq!(account.skipped, BTreeMap::from([("no_series".to_owned(), 1), ("not_enough_history".to_owned(), 1)]));

@@ -70,6 +70,7 @@ tables! {
     changes CHANGES,
     costs COSTS,
     signals SIGNALS,
+    suppressions SUPPRESSIONS,
     incidents INCIDENTS,
     matches MATCHES,
     recommendations RECOMMENDATIONS,
