@@ -88,7 +88,7 @@ fn mistakes_are_shown_where_they_are() {
         ("- {name: w, cron: '0 2 * * *', duration: 0s}".into(), "b.yaml:1:", "duration of zero"),
         ("- {name: w, cron: '0 2 * * *', duration: 1h, timezone: Mars}".into(), "b.yaml:1:", "is not a time zone"),
         ("- {name: ' ', cron: '0 2 * * *', duration: 1h}".into(), "b.yaml:1:", "needs a name"),
-        ("- {name: w, crom: '0 2 * * *', duration: 1h}".into(), "b.yaml:1:", "did you mean cron?"),
+        ("- {name: w, cron: '0 2 * * *', duraton: 1h}".into(), "b.yaml:1:", "did you mean duration?"),
     ];
     for (text, place, says) in cases {
         let error = windows(&text).unwrap_err();
