@@ -69,7 +69,7 @@ mod tests {
         assert!(told.contains("2 signals open and silenced, 1 ended without being told, 0 told later"), "{told}");
         assert!(told.contains("maintenance") && told.contains("it is calmer"), "{told}");
         assert_eq!(line(&all[1]), "auto_silence, as long as it is open: because");
-        assert!(line(&all[0]).starts_with("maintenance until 2026-05-28") && line(&all[2]).contains("without being told"));
+        assert!(line(&all[0]).starts_with("maintenance until 28 May 2026") && line(&all[2]).contains("without being told"));
         assert!(text(&[], until).starts_with("nothing is silenced"));
     }
 }
