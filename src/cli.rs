@@ -214,9 +214,12 @@ pub struct DetectArgs {
     /// Judge by these methods with their defaults instead of the configured rules; may be given several times.
     #[arg(long = "method", value_name = "zscore|ewma|seasonal|mstl|peers|novelty|telemetry|auto")]
     pub methods: Vec<String>,
-    /// Exit with code 3 when a signal of this severity or worse is found.
+    /// Exit with code 3 when a signal of this severity or worse is found that would be told.
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<FailOn>,
+    /// Say which of these signals a round would not tell, and why: maintenance windows, auto-silence, flap damping.
+    #[arg(long)]
+    pub explain_silence: bool,
 }
 
 /// The severity from which on findings make the exit code 3.
@@ -413,6 +416,9 @@ pub struct SignalsArgs {
     /// List or show.
     #[command(subcommand)]
     pub command: Option<SignalsCommand>,
+    /// Only those that made no incident because they were silenced: what would have fired, by what it is held back, and until when.
+    #[arg(long)]
+    pub explain_silence: bool,
     /// What to list.
     #[command(flatten)]
     pub list: ListArgs,

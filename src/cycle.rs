@@ -234,7 +234,15 @@ fn standards<'a>(config: &Config, governance: &'a Governance, embedding: &'a Emb
 
 fn round_spec<'a>(config: &'a Config, rules: &'a [Rule], standards: &'a Standards<'a>, config_digest: Digest) -> RoundSpec<'a> {
     let judge = &config.judge;
-    RoundSpec { rules, drift: &judge.drift, standards, first_round: judge.first_round, seed: judge.seed, config_digest }
+    RoundSpec {
+        rules,
+        drift: &judge.drift,
+        maintenance: &config.maintenance,
+        standards,
+        first_round: judge.first_round,
+        seed: judge.seed,
+        config_digest,
+    }
 }
 
 /// A round's error in words.

@@ -1,7 +1,7 @@
 //! The product, end to end: the real binary against real servers.
 //!
 //! Modules in reading order: [`servers`], [`cluster`], [`bellwether`] and [`serving`] — what tests stand on; [`house`] — the
-//! arrows between crates; [`cli`] and [`bad_input`] — the command line and wrong input; [`drift`] — two states of a dataset; [`first_minutes`] — a person with
+//! arrows between crates; [`cli`] and [`bad_input`] — the command line and wrong input; [`drift`] — two states of a dataset; [`noise`] — what is kept quiet; [`first_minutes`] — a person with
 //! nothing but a Prometheus; [`bucket`] — the ledger on S3; [`vectors`] — texts into vectors: models, endpoints, Qdrant; [`scenario`] — the whole job; [`demo`] — the whole job with nothing but the binary.
 
 mod bad_input;
@@ -14,6 +14,7 @@ mod drift;
 mod first_minutes;
 mod first_steps;
 mod house;
+mod noise;
 mod scenario;
 mod servers;
 mod serving;

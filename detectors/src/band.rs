@@ -2,6 +2,7 @@
 
 use bellwether_model::signal::Direction;
 
+use crate::crowd::Among;
 use crate::rule::{MethodSpec, Rule, Watch};
 use crate::special::student_t_sf;
 
@@ -39,6 +40,8 @@ pub struct Band {
     pub moments: Option<Moments>,
     /// What a preset says of the very value that the band is for; then neither score nor probability follow from the bounds.
     pub preset: Option<Said>,
+    /// Whom the series was compared with, where that was not its own past.
+    pub among: Option<Among>,
 }
 
 /// What a preset says of one value.
@@ -64,13 +67,15 @@ impl Band {
             reach_down: half,
             moments: Some(moments),
             preset: None,
+            among: None,
         }
     }
 
     /// The band between these bounds, whose score is 1 at a bound and 0 at what is expected.
     pub fn between(expected: f64, lower: f64, upper: f64) -> Self {
         let reach = |reach: f64| reach.max(1e-9);
-        Self { expected, lower, upper, reach_up: reach(upper - expected), reach_down: reach(expected - lower), moments: None, preset: None }
+        let (reach_up, reach_down) = (reach(upper - expected), reach(expected - lower));
+        Self { expected, lower, upper, reach_up, reach_down, moments: None, preset: None, among: None }
     }
 
     /// Whether the value lies beyond the band on a side that counts. Always false for NaN.

@@ -20,6 +20,7 @@ pub fn band(above: Option<f64>, below: Option<f64>, min_deviation: f64) -> Band 
         reach_down: reach(lower.unwrap_or(expected)),
         moments: None,
         preset: None,
+        among: None,
     }
 }
 

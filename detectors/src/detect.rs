@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::band::Band;
 use crate::course::Courses;
+use crate::crowd::Crowds;
 use crate::hint;
 use crate::history::{History, history};
 use crate::past::measurements;
@@ -147,17 +148,60 @@ pub fn taken_together(rules: &[Rule]) -> BTreeSet<String> {
 /// the rows of the calls before. Nothing in the result is NaN or infinite. A series that falls silent closes its
 /// signal with "no data", never as healthy. Signals of rules that are not given are left alone.
 pub fn detect(rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> Findings {
-    detect_along(rules, known, &mut Courses::default(), window, at)
+    let mut crowds = Crowds::new(rules, known, at);
+    crowds.take_in(rules, window);
+    detect_among(&crowds, rules, known, window, at)
 }
 
-/// As [`detect`], where presets go on from saved courses: of a series with one, samples before its mark need not be in the window.
+/// As [`detect`], where newcomers are judged by these crowds, which are of more windows than this one.
+pub fn detect_among(crowds: &Crowds, rules: &[Rule], known: &[Signal], window: &Window, at: &Evaluation) -> Findings {
+    judge(Some(crowds), rules, known, &mut Courses::default(), window, at).0
+}
+
+/// As [`detect`] for the series that their own past can judge. The others are given back with the signals known on them: they are to be
+/// judged by [`detect_among`] when the crowds of all windows are known.
 ///
-/// A course must have been saved at or before [`continues_from`] its series. Courses that reached another mark are added to
-/// `courses.reached`.
-///
-/// # Guarantees
-/// As [`detect`]: whether a preset went on from a saved course or from the samples, the same signals, and scores equal to 1e-9.
-pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, window: &Window, at: &Evaluation) -> Findings {
+/// Presets go on from saved courses: of a series with one, samples before its mark need not be in the window. A course must have been
+/// saved at or before [`continues_from`] its series. Courses that reached another mark are added to `courses.reached`. Whether a preset
+/// went on from a saved course or from the samples: the same signals, and scores equal to 1e-9.
+pub fn detect_grown_up(rules: &[Rule], known: &[Signal], courses: &mut Courses, window: &Window, at: &Evaluation) -> (Findings, Newcomers) {
+    let (findings, new) = judge(None, rules, known, courses, window, at);
+    let mut newcomers = Newcomers::default();
+    for i in new {
+        let (series, range) = (&window.series[i], window.offsets[i]..window.offsets[i + 1]);
+        newcomers.window.push(series.clone(), &window.ts[range.clone()], &window.values[range]);
+        let of_it = |s: &&Signal| matches!(&s.subject, Subject::Series { series_id, .. } if *series_id == series.series_id);
+        newcomers.known.extend(known.iter().filter(of_it).cloned());
+    }
+    (findings, newcomers)
+}
+
+/// Series that their own past cannot judge yet.
+#[derive(Clone, Debug, Default)]
+pub struct Newcomers {
+    /// Their samples.
+    pub window: Window,
+    /// The signals known on them.
+    pub known: Vec<Signal>,
+}
+
+impl Newcomers {
+    /// Adds those of another window.
+    pub fn extend(&mut self, other: Self) {
+        self.window.extend(&other.window);
+        self.known.extend(other.known);
+    }
+}
+
+/// Judges a window. Without crowds, what only peers could judge is left out under all rules, and its positions are given back.
+fn judge(
+    crowds: Option<&Crowds>,
+    rules: &[Rule],
+    known: &[Signal],
+    courses: &mut Courses,
+    window: &Window,
+    at: &Evaluation,
+) -> (Findings, BTreeSet<usize>) {
     let mut findings = Findings::default();
     let mut by_metric: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, series) in window.series.iter().enumerate() {
@@ -173,7 +217,8 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
         signals.sort_by_key(|s| s.opened_at);
     }
     let span = (at.since.micros(), at.now.micros());
-    let (mut judged, mut skipped, mut room) = (BTreeSet::new(), Vec::new(), Room::default());
+    let (mut judged, mut skipped, mut room) = (BTreeMap::<usize, u64>::new(), Vec::new(), Room::default());
+    let (mut signals, mut new): (Vec<(Option<usize>, Signal)>, BTreeSet<usize>) = Default::default();
     for rule in rules {
         let (method, positions) = (rule.method_name(), by_metric.get(rule.metric.as_str()).map_or(&[][..], Vec::as_slice));
         let mut together = together(rule, window, positions);
@@ -186,15 +231,18 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
             let subject = || Subject::Series { series_id: series.series_id, metric: series.metric.clone(), labels: series.labels.clone() };
             room.course = courses.saved.remove(&(rule.name.clone(), series.series_id));
             room.told = together.next();
+            room.company = crowds.and_then(|crowds| crowds.of(rule, &series.metric, &series.labels));
             let counts = scan::<false, _>(rule, (&ts, &values), &known, span, &mut room, |seen| {
                 if !matches!(seen, Seen::Point { .. }) {
-                    findings.signals.extend(row(rule, subject, &seen, at));
+                    signals.extend(row(rule, subject, &seen, at).map(|signal| (Some(i), signal)));
                 }
             });
             courses.reached.extend(room.course.take().map(|course| (rule.name.clone(), series.series_id, course)));
+            if crowds.is_none() && counts.unjudged > 0 && rule.peers.as_ref().is_some_and(|p| p.group(&series.labels).is_some()) {
+                new.insert(i);
+            }
             if counts.judged > 0 {
-                judged.insert(i);
-                findings.samples += counts.judged as u64;
+                *judged.entry(i).or_default() += counts.judged as u64;
                 continue;
             }
             let is_new = |t: &i64| *t > span.0 && *t <= span.1;
@@ -215,16 +263,20 @@ pub fn detect_along(rules: &[Rule], known: &[Signal], courses: &mut Courses, win
             let known = past.remove(&key).unwrap_or_default();
             let Some(subject) = known.last().map(|s| s.subject.clone()) else { continue };
             scan::<false, _>(rule, (&[], &[]), &known, span, &mut room, |seen| {
-                findings.signals.extend(row(rule, || subject.clone(), &seen, at))
+                signals.extend(row(rule, || subject.clone(), &seen, at).map(|signal| (None, signal)))
             });
         }
     }
+    judged.retain(|i, _| !new.contains(i));
     findings.series = judged.len() as u64;
-    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| !judged.contains(i)).map(|(i, rule, reason, history)| {
+    findings.samples = judged.values().sum();
+    findings.signals = signals.into_iter().filter(|(i, _)| i.is_none_or(|i| !new.contains(&i))).map(|(_, signal)| signal).collect();
+    let is_left = |i: &usize| !judged.contains_key(i) && !new.contains(i);
+    findings.skipped.extend(skipped.into_iter().filter(|(i, ..)| is_left(i)).map(|(i, rule, reason, history)| {
         let Series { series_id, metric, labels } = window.series[i].clone();
         Skip { rule: rule.name.clone(), subject: Some(Subject::Series { series_id, metric, labels }), reason, history }
     }));
-    findings
+    (findings, new)
 }
 
 /// What a rule whose method takes all series of the metric at once says of their samples, in order of the positions; nothing for other

@@ -3,10 +3,11 @@
 use bellwether_model::inventory::Entity;
 use bellwether_model::series::Labels;
 use bellwether_model::signal::{Direction, Signal};
-use bellwether_model::time::Timestamp;
+use bellwether_model::time::{Span, Timestamp};
 use bellwether_model::unit::Unit;
 
 use crate::band::Band;
+use crate::crowd::Among;
 use crate::rule::{MethodSpec, Rule};
 use crate::scan::{Ending, Peak, Stay};
 
@@ -58,6 +59,15 @@ fn against(rule: &Rule, at: i64, value: f64, band: &Band) -> String {
     } else {
         word.to_owned()
     };
+    if let Some(Among { peers, history }) = band.among {
+        let own = Span::from_secs(history / 1_000_000);
+        let than = if band.is_out(rule.watch, value) { format!("{compared} that") } else { "in the band".to_owned() };
+        return format!(
+            "{}, {than} of the {peers} series like it, {} ({usual}; its own history is {own})",
+            show(value),
+            show(band.expected)
+        );
+    }
     if band.is_out(rule.watch, value) {
         format!("{}, {compared} {expected} ({usual})", show(value))
     } else {

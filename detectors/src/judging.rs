@@ -8,15 +8,18 @@ use bellwether_model::zone::Zone;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{self, Calendar, Cycle, Date};
+use crate::crowd::Peers;
 use crate::preset::Preset;
 use crate::quantity;
 use crate::rule::{MethodSpec, Persistence, Rule, RuleError, Season, Watch};
+use crate::silence::{AutoSilence, Flapping};
+use crate::switch::Switch;
 
 /// A rule as it is written in YAML, alone or under another crate's metric rule; unknown keys are refused.
 ///
 /// Keys: `name`, `metric`, `unit`, `watch`, `method` (`zscore`, `ewma`, `bound`, `seasonal`, `mstl`, `peers`, `novelty`, `telemetry`, `auto`; default `zscore`),
 /// `threshold`, `season`, `slot`, `zone`, `holidays`, `group_by`, `half_life`, `weight`, `above`, `below`, `persistence`, `min_deviation`, `min_ratio`, `min_samples`, `lookback`, `gap`,
-/// `severity`, `calm`, `accept_after`, `learns`, `fit`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
+/// `severity`, `calm`, `accept_after`, `learns`, `fit`, `auto_silence`, `flapping`, `peers`. Times are texts such as `30m`; numbers may carry a unit (`20ms`, `70%`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)] // each key is documented at the field of Rule that it becomes
@@ -74,6 +77,12 @@ pub struct Judging {
     /// A file of choices that stands for method, weight and threshold: whoever reads rules from files puts the choice in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_silence: Option<Switch<AutoSilence>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping: Option<Switch<Flapping>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Switch<Peers>>,
 }
 
 impl Judging {
@@ -153,6 +162,9 @@ impl Judging {
             calm: self.calm.unwrap_or(if is_preset { persistence.n().max(12) } else { persistence.n() }),
             accept_after: self.accept_after.unwrap_or(if is_scored { gap.times(i64::from(persistence.n())) } else { Span::from_hours(24) }),
             learns: self.learns.unwrap_or(matches!(method, MethodSpec::Zscore { .. })),
+            auto_silence: self.auto_silence.unwrap_or(unless_bound(&method)).setting(),
+            flapping: self.flapping.unwrap_or(unless_bound(&method)).setting(),
+            peers: if takes_peers(&method) { self.peers.unwrap_or(Switch::On).setting() } else { None },
         };
         rule.validate()?;
         Ok(rule)
@@ -191,6 +203,12 @@ impl Judging {
                 "a method that learns from every point gets used to a new level by itself",
             ),
             ("weight", self.weight.is_some(), method == Method::Auto, "a weight of novelty belongs to auto"),
+            (
+                "peers",
+                self.peers.as_ref().is_some_and(|p| *p != Switch::Off),
+                !bound && !preset,
+                "a bound needs no history, and a preset learns from one series",
+            ),
             ("above", self.above.is_some(), bound, "choose method: bound"),
             ("below", self.below.is_some(), bound, "choose method: bound"),
         ];
@@ -199,6 +217,16 @@ impl Judging {
             None => Ok(()),
         }
     }
+}
+
+/// Who gave a bound wants to be told each time that it is broken, so nothing keeps it quiet unless that is written.
+fn unless_bound<T>(method: &MethodSpec) -> Switch<T> {
+    if matches!(method, MethodSpec::Bound { .. }) { Switch::Off } else { Switch::On }
+}
+
+/// Whether a newcomer's peers can say what is usual.
+fn takes_peers(method: &MethodSpec) -> bool {
+    matches!(method, MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. })
 }
 
 impl TryFrom<Judging> for Rule {
@@ -225,6 +253,9 @@ impl From<Rule> for Judging {
             severity: Some(rule.severity),
             calm: Some(rule.calm),
             accept_after: Some(rule.accept_after),
+            auto_silence: Some(rule.auto_silence.into()),
+            flapping: Some(rule.flapping.into()),
+            peers: Some(rule.peers.into()),
             ..Self::default()
         };
         match rule.method {
@@ -304,6 +335,14 @@ mod tests {
             let rule = read(json).unwrap();
             assert_eq!(read(serde_json::to_value(&rule).unwrap()).unwrap(), rule);
         }
+        assert_eq!((bound.auto_silence, bound.flapping), (None, None), "a bound is told each time unless it says otherwise");
+        assert_eq!((rule.auto_silence, rule.flapping), (Some(AutoSilence::default()), Some(Flapping::default())));
+        let quiet = read(serde_json::json!({"name": "b", "method": "bound", "above": 1, "auto_silence": {"share": "60%", "window": "2d"}, "flapping": "on"})).unwrap();
+        assert_eq!(quiet.auto_silence, Some(AutoSilence { share: 0.6, window: Span::from_days(2), signals: 2 }));
+        assert_eq!(read(serde_json::to_value(&quiet).unwrap()).unwrap(), quiet);
+        let loud = read(serde_json::json!({"name": "l", "auto_silence": "off", "flapping": false})).unwrap();
+        assert_eq!((loud.auto_silence, loud.flapping), (None, None));
+        assert_eq!(read(serde_json::to_value(&loud).unwrap()).unwrap(), loud);
         let auto = read(serde_json::json!({"name": "a", "method": "auto", "weight": 0.25, "threshold": 0.9})).unwrap();
         assert_eq!(auto.method, MethodSpec::Preset { preset: Preset::Auto, weight: Some(0.25), threshold: 0.9 });
         assert_eq!((auto.persistence, auto.calm, auto.lookback), (Persistence::ONCE, 12, Span::from_days(28)));
@@ -356,6 +395,14 @@ mod tests {
             (serde_json::json!({"name": "x", "method": "ewma", "half_life": "3d"}), "a quarter of the lookback"),
             (serde_json::json!({"name": "x", "calm": 1}), "at least the n"),
             (serde_json::json!({"name": "x", "lookback": "7 days"}), "not a duration"),
+            (
+                serde_json::json!({"name": "x", "auto_silence": {"share": "150%"}}),
+                "auto_silence.share is 1.5, but must be above 0 and below",
+            ),
+            (serde_json::json!({"name": "x", "auto_silence": {"shar": 0.5}}), "unknown field `shar`"),
+            (serde_json::json!({"name": "x", "flapping": {"times": 1}}), "flapping.times is 1, but must be at least 2"),
+            (serde_json::json!({"name": "x", "flapping": "never"}), "neither off nor on"),
+            (serde_json::json!({"name": "x", "method": "bound", "above": 1, "peers": ["pod"]}), "a bound needs no history"),
         ] {
             let error = read(json.clone()).unwrap_err();
             assert!(error.contains(says), "{json}: {error}");

@@ -11,9 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::calendar::{Calendar, Cycle};
 use crate::course;
+use crate::crowd::Peers;
 use crate::judging::Judging;
 use crate::phases::Phases;
 use crate::preset::Preset;
+use crate::silence::{AutoSilence, Flapping};
 
 /// How one metric is judged: one method, its line, and what keeps false alarms down. A metric may have several rules.
 ///
@@ -60,6 +62,13 @@ pub struct Rule {
     /// Whether the points of a signal that ended feed the baseline, so that what comes every day is learned; while it is open they
     /// never do. Default: yes for zscore, whose window is long; no for ewma, whose memory one signal would fill. A preset learns from all.
     pub learns: bool,
+    /// When its signals are no longer told because a series deviates most of the time: [`crate::silence`]. Default on; off for bounds.
+    pub auto_silence: Option<AutoSilence>,
+    /// When its signals are no longer told because they come and go: [`crate::silence`]. Default on; off for bounds.
+    pub flapping: Option<Flapping>,
+    /// Which labels tell instances apart, so that a new series is judged by its peers until it has a history of its own:
+    /// [`crate::crowd`]. Default on for zscore and ewma; the others have none.
+    pub peers: Option<Peers>,
 }
 
 /// Which deviations count.
@@ -113,7 +122,7 @@ pub enum MethodSpec {
         /// Robust standard deviations at the decision line. Default 5.
         threshold: f64,
     },
-    /// Departure from what the other series of its group explain: [`crate::peers`].
+    /// Departure from what the other series of its group explain: [`crate::crowd`].
     Peers {
         /// Robust standard deviations at the decision line. Default 5.
         threshold: f64,
@@ -294,7 +303,9 @@ impl Rule {
                 return (from - pending).min(course::begins(self.lookback, from - pending));
             }
         };
-        from - pending - baseline
+        // Peers are those of up to two slots before, and what they need to be grown up.
+        let peers = if self.peers.is_some() { self.gap } else { Span::ZERO };
+        from - pending - baseline - peers
     }
 
     /// Whether the lookback holds a season.
@@ -366,6 +377,8 @@ impl Rule {
         check(self.lookback > Span::ZERO, "lookback", self.lookback.to_string(), "more than 0s")?;
         check(self.gap > Span::ZERO, "gap", self.gap.to_string(), "more than 0s")?;
         check(self.calm >= self.persistence.n, "calm", self.calm.to_string(), "at least the n of persistence")?;
+        self.auto_silence.map_or(Ok(()), |keys| keys.validate())?;
+        self.flapping.map_or(Ok(()), |keys| keys.validate())?;
         let confirming = self.gap.times(i64::from(self.persistence.n));
         check(self.accept_after >= confirming, "accept_after", self.accept_after.to_string(), "at least n gaps, n as in persistence")
     }

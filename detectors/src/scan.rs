@@ -20,6 +20,7 @@ use bellwether_model::time::{Span, Timestamp};
 use crate::band::{self, Band, Moments, Said};
 use crate::bound;
 use crate::course::{self, Saved};
+use crate::crowd::Company;
 use crate::ewma::Decaying;
 use crate::past::Past;
 use crate::phases::Phases;
@@ -97,17 +98,21 @@ pub(crate) enum Seen<'a> {
 pub(crate) struct Counts {
     pub(crate) new: usize,
     pub(crate) judged: usize,
+    /// Points, new or waiting for those that are, that nothing could judge: neither the series' own past nor its peers.
+    pub(crate) unjudged: usize,
 }
 
 /// What a scan is lent.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Room<'a> {
     /// Which samples belong to the baseline; made anew by each scan.
     feeds: Vec<bool>,
     /// For a preset: where to go on; afterwards, the course to save, if any.
     pub(crate) course: Option<Saved>,
     /// For a method that takes several series together: what it says of each sample of this one. Taken by the scan.
     pub(crate) told: Option<Vec<Option<Band>>>,
+    /// The peers of the series, where it has some: they judge what its own past cannot. Taken by the scan.
+    pub(crate) company: Option<Company<'a>>,
 }
 
 /// Scans one series (times, values), whose values are all measurements.
@@ -120,7 +125,7 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     (ts, values): (&[i64], &[f64]),
     known: &[&Signal],
     (since, now): (i64, i64),
-    Room { feeds, course, told }: &mut Room,
+    Room { feeds, course, told, company }: &mut Room<'_>,
     sink: S,
 ) -> Counts {
     let end = ts.partition_point(|t| *t <= now);
@@ -128,14 +133,28 @@ pub(crate) fn scan<const POINTS: bool, S: FnMut(Seen<'_>)>(
     let new_from = ts.partition_point(|t| *t <= since);
     feeds.clear();
     feeds.resize(end, true);
-    let counts = Counts { new: end - new_from, judged: 0 };
+    let counts = Counts { new: end - new_from, judged: 0, unjudged: 0 };
     let baseline = match told.take() {
         Some(bands) => Baseline::Scored(bands),
         None => Baseline::new(rule, ts, values, now, course),
     };
-    let (threshold, gap) = (band::threshold(rule), rule.gap.micros());
-    let mut scan =
-        Scan::<POINTS, S> { rule, threshold, gap, ts, values, feeds, floor: 0, new_from, baseline, flags: 0, open: None, counts, sink };
+    let (threshold, gap, company) = (band::threshold(rule), rule.gap.micros(), company.take());
+    let mut scan = Scan::<POINTS, S> {
+        rule,
+        threshold,
+        gap,
+        ts,
+        values,
+        feeds,
+        floor: 0,
+        new_from,
+        baseline,
+        company,
+        flags: 0,
+        open: None,
+        counts,
+        sink,
+    };
     let mut i = scan.recall(known);
     while i < end {
         i = if scan.open.is_some() { scan.step(i) } else { scan.run(i) };
@@ -161,6 +180,7 @@ struct Scan<'a, const POINTS: bool, S> {
     floor: usize,
     new_from: usize,
     baseline: Baseline,
+    company: Option<Company<'a>>,
     /// One bit for each of the latest points, the newest lowest: whether it deviated.
     flags: u64,
     open: Option<Stay>,
@@ -230,37 +250,47 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
             Baseline::Fixed(band) => return Some(*band),
             Baseline::Scored(scored) => return scored[position],
         };
-        moments.map(|m| Band::around(self.rule, self.threshold, m))
+        let band = moments
+            .map(|m| Band::around(self.rule, self.threshold, m))
+            .or_else(|| among(self.company, self.rule, self.threshold, t, &past));
+        self.counts.unjudged += usize::from(band.is_none());
+        band
     }
 
     /// Runs from this position on while no signal is open; returns where to go on.
     fn run(&mut self, from: usize) -> usize {
         let (rule, threshold) = (self.rule, self.threshold);
         let past = Past { ts: self.ts, values: self.values, feeds: self.feeds, floor: self.floor };
-        let mut run = Run { rule, past, gap: self.gap, new_from: self.new_from, flags: self.flags, judged: 0, sink: &mut self.sink };
+        let mut run =
+            Run { rule, past, gap: self.gap, new_from: self.new_from, flags: self.flags, judged: 0, unjudged: 0, sink: &mut self.sink };
         // One loop for each method, so that nothing is decided for each point; and where nobody draws, no band for a point
         // that is clearly inside.
         let limit = if POINTS { 0.0 } else { threshold * threshold };
         let lag = rule.persistence.n() as usize - 1;
-        let around = |m: Option<Moments>| m.map_or(Judged::Not, |m| Judged::By(Band::around(rule, threshold, m)));
+        let company = self.company;
+        let around = |m: Option<Moments>, past: &Past<'_>, t: i64| match m {
+            Some(m) => Judged::By(Band::around(rule, threshold, m)),
+            None => among(company, rule, threshold, t, past).map_or(Judged::Not, Judged::By),
+        };
         let stop = match &mut self.baseline {
             Baseline::Rolling(window) => run.over(from, |past, t, i, x| {
                 window.advance(past, t, i.saturating_sub(lag));
-                if window.is_well_inside(x, limit) { Judged::Inside } else { around(window.moments()) }
+                if window.is_well_inside(x, limit) { Judged::Inside } else { around(window.moments(), past, t) }
             }),
             Baseline::Seasonal(slots) => run.over(from, |past, t, i, x| {
                 slots.advance(past, t, i.saturating_sub(lag));
-                if slots.is_well_inside(x, limit) { Judged::Inside } else { around(slots.moments()) }
+                if slots.is_well_inside(x, limit) { Judged::Inside } else { around(slots.moments(), past, t) }
             }),
             Baseline::Ewma(memory) => run.over(from, |past, t, i, x| {
                 memory.advance(past, t, i.saturating_sub(lag));
-                if memory.is_well_inside(x, limit) { Judged::Inside } else { around(memory.moments()) }
+                if memory.is_well_inside(x, limit) { Judged::Inside } else { around(memory.moments(), past, t) }
             }),
             Baseline::Fixed(band) => run.over(from, |_, _, _, _| Judged::By(*band)),
             Baseline::Scored(scored) => run.over(from, |_, _, i, _| scored[i].map_or(Judged::Not, Judged::By)),
         };
         self.flags = run.flags;
         self.counts.judged += run.judged;
+        self.counts.unjudged += run.unjudged;
         let Some((i, first, band)) = stop else { return self.ts.len() };
         self.begin(first, i, band);
         i + 1
@@ -342,6 +372,12 @@ impl<const POINTS: bool, S: FnMut(Seen<'_>)> Scan<'_, POINTS, S> {
     }
 }
 
+/// The band that a series' peers give for time `t`.
+fn among(company: Option<Company<'_>>, rule: &Rule, threshold: f64, t: i64, past: &Past<'_>) -> Option<Band> {
+    let begins = past.ts.partition_point(|x| *x < t.saturating_sub(rule.lookback.micros()));
+    company?.band(rule, threshold, t, past.ts.get(begins).copied().unwrap_or(t).min(t))
+}
+
 /// How a point came out.
 enum Judged {
     /// Too little history.
@@ -360,6 +396,7 @@ struct Run<'a, S> {
     new_from: usize,
     flags: u64,
     judged: usize,
+    unjudged: usize,
     sink: &'a mut S,
 }
 
@@ -377,7 +414,10 @@ impl<S: FnMut(Seen<'_>)> Run<'_, S> {
             self.flags <<= 1;
             let value = self.past.values[i];
             let band = match judge(&self.past, t, i, value) {
-                Judged::Not => continue,
+                Judged::Not => {
+                    self.unjudged += 1;
+                    continue;
+                }
                 Judged::Inside => {
                     self.judged += usize::from(i >= self.new_from);
                     continue;

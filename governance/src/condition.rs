@@ -2,13 +2,16 @@
 //!
 //! Whole numbers are always bound as CEL `int`: bound as `uint`, any arithmetic with a literal would fail.
 
-use std::collections::BTreeMap;
+mod keys;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use cel::{Context, Program};
 use serde::{Serialize, Serializer};
 
+use self::keys::Keys;
 use crate::yaml::suggestion;
 
 /// The longest condition that loads, in bytes: far above any sensible one, far below what could exhaust the parser.
@@ -25,6 +28,9 @@ pub enum Value {
     Bool(bool),
     /// Text.
     Text(String),
+    /// Texts by name, as labels are: `labels.pool`. A name that is not there reads as the empty text, unless the condition asks
+    /// `has()` for it.
+    Texts(BTreeMap<String, String>),
 }
 
 /// Variables by name.
@@ -52,11 +58,17 @@ pub enum Sample {
     Bool,
     /// Tried with two words.
     Text,
+    /// Tried with these words under every name that the condition reads.
+    Texts,
 }
 
 impl Sample {
-    fn value(self, second: bool) -> Value {
+    fn value(self, second: bool, keys: impl Iterator<Item = String>) -> Value {
         match (self, second) {
+            (Self::Texts, second) => {
+                let word = if second { "standard" } else { "ml" };
+                Value::Texts(keys.map(|key| (key, word.to_owned())).collect())
+            }
             (Self::Int, false) => Value::Int(1),
             (Self::Int, true) => Value::Int(10),
             (Self::Double, false) => Value::Double(0.25),
@@ -73,6 +85,7 @@ impl Sample {
 pub struct Condition {
     text: String,
     program: Arc<Program>,
+    keys: Keys,
 }
 
 /// Why a condition does not load.
@@ -148,9 +161,11 @@ impl Condition {
             let hint = suggestion(&name, variables.iter().map(|v| v.name));
             return Err(ConditionError::UnknownVariable { text, name, hint });
         }
-        let condition = Self { text, program: Arc::new(program) };
+        let keys = Keys::of(&program.expression().expr);
+        let condition = Self { text, program: Arc::new(program), keys };
         for second in [false, true] {
-            let samples = variables.iter().map(|v| (v.name, v.sample.value(second))).collect();
+            let sample = |v: &Variable| v.sample.value(second, condition.keys.read(v.name).map(str::to_owned));
+            let samples = variables.iter().map(|v| (v.name, sample(v))).collect();
             condition.holds(&samples).map_err(|e| ConditionError::Evaluation { text: condition.text.clone(), reason: e.0 })?;
         }
         Ok(condition)
@@ -166,6 +181,11 @@ impl Condition {
                 Value::Double(n) => context.add_variable_from_value(*name, *n),
                 Value::Bool(b) => context.add_variable_from_value(*name, *b),
                 Value::Text(t) => context.add_variable_from_value(*name, t.as_str()),
+                Value::Texts(texts) => {
+                    let absent = self.keys.needed(name).map(|key| (key.to_owned(), String::new()));
+                    let present = texts.iter().map(|(key, text)| (key.clone(), text.clone()));
+                    context.add_variable_from_value(*name, absent.chain(present).collect::<HashMap<String, String>>());
+                }
             }
         }
         match self.program.execute(&context) {
@@ -199,6 +219,7 @@ impl fmt::Display for Value {
             Self::Double(n) => n.fmt(f),
             Self::Bool(b) => b.fmt(f),
             Self::Text(t) => write!(f, "{t:?}"),
+            Self::Texts(texts) => write!(f, "{texts:?}"),
         }
     }
 }
@@ -275,6 +296,29 @@ mod tests {
         let condition = Condition::compile("target_replicas > max_replicas", KNOWN).unwrap();
         assert_eq!(condition.holds(&Variables::new()), Err(EvaluationError("target_replicas is not known".into())));
         assert_eq!(condition.with_values(&values(6, 5)), "target_replicas > max_replicas (max_replicas = 5, target_replicas = 6)");
+    }
+
+    #[test]
+    fn a_label_that_is_not_there_reads_as_empty() {
+        let known = &[Variable { name: "labels", meaning: "", sample: Sample::Texts }];
+        let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let holds = |text: &str, pairs: &[(&str, &str)]| {
+            Condition::compile(text, known).unwrap().holds(&[("labels", Value::Texts(labels(pairs)))].into())
+        };
+        let table = [
+            ("labels.pool == 'a100'", true, false),
+            ("labels['pool'] == 'a100' && labels.node == ''", true, false),
+            ("labels.pool != 'a100'", false, true),
+            ("labels.pool.startsWith('a') && labels.pool.endsWith('0')", true, false),
+            ("has(labels.pool)", true, false),
+            ("!has(labels.pool) || labels.pool == 'h100'", false, true),
+            ("labels.pool in ['a100', 'h100']", true, false),
+        ];
+        for (text, there, absent) in table {
+            assert_eq!((holds(text, &[("pool", "a100")]), holds(text, &[])), (Ok(there), Ok(absent)), "{text}");
+        }
+        assert!(Condition::compile("labels.pool + 1 == 2", known).unwrap_err().to_string().contains("cannot be evaluated"));
+        assert!(Condition::compile("labels", known).unwrap_err().to_string().contains("not true or false"));
     }
 
     #[test]

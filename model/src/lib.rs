@@ -9,7 +9,7 @@
 //! * [`time`], [`zone`], [`unit`], [`id`], [`digest`] — instants, quantities, identities;
 //! * [`series`] — a metric's identity and its samples;
 //! * [`inventory`], [`run`], [`dataset`], [`cost`] — what the fleet is, did, read and spent;
-//! * [`verdict`], [`signal`], [`incident`], [`label`], [`reject`] — what was judged, or refused on the way in;
+//! * [`verdict`], [`signal`], [`suppression`], [`incident`], [`label`], [`reject`] — what was judged, kept quiet, or refused on the way in;
 //! * [`playbook`], [`recommendation`], [`plan`], [`decision`] — what was proposed and what governance said;
 //! * [`execution`], [`outcome`], [`audit`], [`round`] — what was done, whether it helped, and the record of it.
 
@@ -33,6 +33,7 @@ pub mod run;
 pub mod series;
 pub mod signal;
 pub mod state;
+pub mod suppression;
 pub mod time;
 pub mod unit;
 pub mod verdict;

@@ -21,8 +21,10 @@ use bellwether_model::plan::Plan;
 use bellwether_model::playbook::Playbook;
 use bellwether_model::recommendation::{Candidate, Exclusion, Match, Recommendation};
 use bellwether_model::signal::Signal;
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{Span, Timestamp};
 
+use crate::sift::Sifted;
 use crate::vectors::Embedding;
 
 /// By what is judged.
@@ -70,6 +72,10 @@ pub struct Evidence<'a> {
 pub struct Conclusions {
     /// Transitions of signals.
     pub signals: Vec<Signal>,
+    /// Transitions of suppressions: signals that nobody is told of.
+    pub suppressions: Vec<Suppression>,
+    /// How many signals are open and not told after the round.
+    pub silent: usize,
     /// Transitions of incidents.
     pub incidents: Vec<Incident>,
     /// Past runs that resemble them.
@@ -107,7 +113,8 @@ pub fn incidents(
     correlate(evidence.graph, evidence.inventory, evidence.changes, evidence.open_incidents, signals, evidence.open_signals, &moment)
 }
 
-/// Judges what these signals, and the incidents that they make, mean. `texts` has the vectors of what is [`due`].
+/// Judges what these signals, and the incidents that those make that are told, mean; the others are kept, with why nobody is told. `texts` has
+/// the vectors of what is [`due`].
 ///
 /// An incident is recommended for when a signal of it opened or worsened, or when an attempt to mend it ended without success.
 /// While an execution for it is under way nothing new is proposed. A playbook that was tried for it in vain, that a person
@@ -119,13 +126,14 @@ pub fn judge(
     standards: &Standards<'_>,
     evidence: &Evidence<'_>,
     texts: &Embedder,
-    signals: Vec<Signal>,
+    sifted: Sifted,
     incidents: Vec<Incident>,
     round_id: &RoundId,
     now: Timestamp,
 ) -> Result<Conclusions, IndexError> {
-    let mut conclusions = Conclusions { signals, ..Conclusions::default() };
-    for incident in due(&incidents, &conclusions.signals, evidence) {
+    let Sifted { signals, told, suppressions, silent } = sifted;
+    let mut conclusions = Conclusions { signals, suppressions, silent, ..Conclusions::default() };
+    for incident in due(&incidents, &told, evidence) {
         let moment = rank::Moment { round_id: round_id.clone(), now };
         let matches = neighbours::neighbours(evidence.index, texts, incident, evidence.experience, rank::NEIGHBOURS, &moment)?;
         recommend(standards, evidence, incident, matches, &moment, &mut conclusions);

@@ -12,7 +12,7 @@
 //! * [`experience`] — what the ledger has learned of playbooks; [`vectors`] — vectors of texts, stored or made; [`endpoint`] — by a model behind an
 //!   address;
 //! * [`freshness`] — which metrics fell silent; [`round`] — one pass of judging; `turns` — many windows of samples; `courses` — where
-//!   ready-made detectors go on; [`judge`] — from signals to
+//!   ready-made detectors go on; [`maintenance`], [`sift`] — which signals are told; [`judge`] — from signals to
 //!   decisions; [`history`] — what the ledger knows of past operations;
 //! * [`act`] — the only effects on the outside world; [`relay`] — from the journal to the ledger;
 //! * [`explain`] — what may have caused an incident;
@@ -31,6 +31,7 @@ pub mod history;
 pub mod ingest;
 pub mod inventory;
 pub mod judge;
+pub mod maintenance;
 pub mod notify;
 pub mod openlineage;
 pub mod prometheus;
@@ -40,6 +41,7 @@ pub mod round;
 pub mod rules;
 pub mod runs;
 pub mod schedule;
+pub mod sift;
 pub mod stored;
 mod turns;
 pub mod vectors;

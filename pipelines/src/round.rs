@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 
 use bellwether_detectors::course::is_worth_saving;
-use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to, taken_together};
+use bellwether_detectors::detect::{Evaluation, Findings, reaches_back_to};
 use bellwether_detectors::drift::{DriftRule, detect_drift};
 use bellwether_detectors::rule::Rule;
 use bellwether_embeddings::{IndexError, Past};
@@ -21,6 +21,7 @@ use bellwether_model::incident::Incident;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, Subject};
 use bellwether_model::state::DetectorState;
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_sql::literal::{instant, text};
 use bellwether_sql::windows::Which;
@@ -32,6 +33,8 @@ use crate::courses;
 use crate::experience;
 use crate::history::histories;
 use crate::judge::{self, Conclusions, Evidence, Standards};
+use crate::maintenance::Maintenance;
+use crate::sift::{self, Before, Sieve};
 use crate::turns::Turns;
 use crate::vectors::{self, Embedding, VectorError};
 
@@ -44,6 +47,8 @@ pub struct RoundSpec<'a> {
     pub rules: &'a [Rule],
     /// How columns are judged.
     pub drift: &'a DriftRule,
+    /// When which signals are kept and not told.
+    pub maintenance: &'a [Maintenance],
     /// How the rest is judged.
     pub standards: &'a Standards<'a>,
     /// How far back the first round judges.
@@ -149,6 +154,16 @@ pub async fn judge_round(
     let profiles = session.column_profiles(drift_back, since, &open_columns.collect()).await?;
     findings.extend(detect_drift(spec.drift, &drifted, &profiles, &at));
     let skipped = findings.skipped_by_reason();
+    bellwether_lineage::tell_changes(&mut findings.signals, &known.changes, &known.inventory);
+    let sieve = Sieve { rules: spec.rules, windows: spec.maintenance };
+    let silenced = sift::holding(&session).await?;
+    let past = match sieve.reaches_back_to(&silenced, &findings.signals) {
+        Some(from) => sift::lives(&session, from).await?,
+        None => BTreeMap::new(),
+    };
+    let before = Before { open: known.open_signals.clone(), silenced, past };
+    let (series, samples) = (findings.series, findings.samples);
+    let sifted = sieve.sift(before, findings.signals, &at);
 
     let graph = Graph::build(&known.run_io, &known.inventory.endpoints);
     let flickering = as_of - spec.standards.incident_gap;
@@ -188,16 +203,15 @@ pub async fn judge_round(
         outcomes: &known.outcomes,
         histories: &histories,
     };
-    bellwether_lineage::tell_changes(&mut findings.signals, &known.changes, &known.inventory);
-    let incidents = judge::incidents(spec.standards, &evidence, &findings.signals, &round_id, as_of);
-    let due = judge::due(&incidents, &findings.signals, &evidence);
+    let incidents = judge::incidents(spec.standards, &evidence, &sifted.told, &round_id, as_of);
+    let due = judge::due(&incidents, &sifted.told, &evidence);
     let (texts, asked) = vectors::recall(&due, embedding, &stored, started_at).await?;
     if let Some(why) = made.without.take().or(asked.without) {
         let why = why.source().map_or_else(|| why.to_string(), |source| format!("{why}: {source}"));
         tracing::warn!(why, "not all past runs are compared with the incidents of this round");
     }
     made.new.extend(asked.new);
-    let conclusions = judge::judge(spec.standards, &evidence, &texts, findings.signals, incidents, &round_id, as_of)?;
+    let conclusions = judge::judge(spec.standards, &evidence, &texts, sifted, incidents, &round_id, as_of)?;
     let round = Round {
         round_id,
         as_of,
@@ -205,8 +219,8 @@ pub async fn judge_round(
         seed: spec.seed,
         config_digest: spec.config_digest,
         result_digest: conclusions.digest()?,
-        series: count(findings.series),
-        samples: count(findings.samples),
+        series: count(series),
+        samples: count(samples),
         signals: count(conclusions.signals.len() as u64),
         incidents: count(conclusions.incidents.len() as u64),
         recommendations: count(conclusions.recommendations.len() as u64),
@@ -224,7 +238,7 @@ fn count(n: u64) -> i64 {
 
 /// Judges the metrics, window by window. Also gives the states to save.
 ///
-/// Where a metric has a ready-made detector, a series with a saved state is read from there on, and others for their whole lookback.
+/// Where a metric has ready-made detectors alone, a series with a saved state is read from there on, and others for their whole lookback.
 async fn metrics(
     rules: &[Rule],
     session: &Session,
@@ -236,29 +250,27 @@ async fn metrics(
         return Ok((findings, Vec::new()));
     }
     let mut courses = courses::saved(session, rules, open, at).await?;
-    let mut on_course: BTreeSet<String> = rules.iter().filter(|r| is_worth_saving(r)).map(|r| r.metric.clone()).collect();
-    on_course.retain(|metric| !taken_together(rules).contains(metric));
-    let (along, plain): (Vec<Rule>, Vec<Rule>) = rules.iter().cloned().partition(|r| on_course.contains(&r.metric));
+    let along: Vec<Rule> = rules.iter().filter(|r| rules.iter().all(|o| o.metric != r.metric || is_worth_saving(o))).cloned().collect();
+    let plain: Vec<Rule> = rules.iter().filter(|r| !along.contains(r)).cloned().collect();
     let mut passes = vec![(plain.as_slice(), Which::All, reaches_back_to(&plain, open, at.since))];
     match courses::continued(&courses, &along) {
         None => passes.push((&along, Which::All, reaches_back_to(&along, open, at.since))),
         Some((series, from)) => {
-            let beside: Vec<Rule> = along.iter().filter(|r| !is_worth_saving(r)).cloned().collect();
-            passes.push((&along, Which::Only(series.clone()), from.min(reaches_back_to(&beside, open, at.since))));
+            passes.push((&along, Which::Only(series.clone()), from));
             passes.push((&along, Which::Except(series), reaches_back_to(&along, open, at.since)));
         }
     }
-    let mut turns = Turns::new(rules, with_closed_since(session, open, reaches_back_to(rules, open, at.since)).await?);
+    let mut turns = Turns::new(rules, with_closed_since(session, open, reaches_back_to(rules, open, at.since)).await?, at);
     for (rules, series, back) in passes.into_iter().filter(|(rules, ..)| !rules.is_empty()) {
         let metrics: BTreeSet<String> = rules.iter().map(|r| r.metric.clone()).collect();
         let range = TimeRange::new(back, Timestamp::from_micros(at.now.micros().saturating_add(1)));
         let spec = WindowSpec { metrics: Some(metrics.into_iter().collect()), series, range };
         let mut windows = std::pin::pin!(bellwether_sql::windows::windows(session, &spec).await?);
         while let Some(window) = windows.next().await {
-            findings.extend(turns.judge(&window?, &mut courses, at));
+            findings.extend(turns.judge(&window?, &mut courses));
         }
     }
-    findings.extend(turns.end(at));
+    findings.extend(turns.end());
     findings.signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
     Ok((findings, courses::rows(courses, rules, at)?))
 }
@@ -311,6 +323,9 @@ impl Conclusions {
         #[derive(Serialize)]
         struct All<'a> {
             signals: &'a [Signal],
+            // Absent where there are none, so that rounds of before there was such a table still replay.
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            suppressions: &'a [Suppression],
             incidents: &'a [Incident],
             matches: &'a [bellwether_model::recommendation::Match],
             recommendations: &'a [bellwether_model::recommendation::Recommendation],
@@ -319,6 +334,7 @@ impl Conclusions {
         }
         Digest::of(&All {
             signals: &self.signals,
+            suppressions: &self.suppressions,
             incidents: &self.incidents,
             matches: &self.matches,
             recommendations: &self.recommendations,
@@ -339,6 +355,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     for table in [
         &tables::DETECTOR_STATES,
         &tables::SIGNALS,
+        &tables::SUPPRESSIONS,
         &tables::INCIDENTS,
         &tables::MATCHES,
         &tables::RECOMMENDATIONS,
@@ -355,6 +372,7 @@ pub async fn record(lake: &Lake, judged: &Judged) -> Result<(), RoundError> {
     lake.append_rows(&tables::DETECTOR_STATES, &judged.states, &lane).await?;
     lake.append_vectors(&judged.vectors, &[]).await?;
     lake.append_rows(&tables::SIGNALS, &c.signals, &lane).await?;
+    lake.append_rows(&tables::SUPPRESSIONS, &c.suppressions, &lane).await?;
     lake.append_rows(&tables::INCIDENTS, &c.incidents, &lane).await?;
     lake.append_rows(&tables::MATCHES, &c.matches, &lane).await?;
     lake.append_rows(&tables::RECOMMENDATIONS, &c.recommendations, &lane).await?;

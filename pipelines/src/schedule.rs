@@ -101,9 +101,7 @@ pub struct Due {
 impl Job {
     /// The first due time after `t`; none when the expression never matches again.
     pub fn next_after(&self, t: Timestamp) -> Option<Timestamp> {
-        let local = t.utc().with_timezone(&self.timezone.tz());
-        let next = self.cron.cron.find_next_occurrence(&local, false).ok()?;
-        Some(next.with_timezone(&chrono::Utc).into())
+        self.cron.next_after(t, self.timezone)
     }
 
     /// What is due at `now`, when the last run was for the due time `last`. For a job that never ran, give the time when it was set up.
@@ -118,7 +116,7 @@ impl Job {
             (passed, latest, t) = (passed + 1, Some(due), due);
         }
         if passed == 1_000 {
-            latest = self.latest_until(now).or(latest);
+            latest = self.cron.latest_until(now, self.timezone).or(latest);
         }
         let on_time = latest.is_some_and(|due| now.since(due) <= TOLERANCE);
         let run = latest.filter(|_| on_time || self.missed == Missed::CatchUp);
@@ -128,12 +126,6 @@ impl Job {
             (Some(_), Missed::CatchUp) => passed,
         };
         Due { run, skipped: passed - made_up, next: self.next_after(now) }
-    }
-
-    fn latest_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let local = now.utc().with_timezone(&self.timezone.tz());
-        let latest = self.cron.cron.find_previous_occurrence(&local, true).ok()?;
-        Some(latest.with_timezone(&chrono::Utc).into())
     }
 }
 
@@ -155,6 +147,20 @@ pub enum ParseScheduleError {
         /// Why.
         reason: String,
     },
+}
+
+impl Schedule {
+    /// The first time after `t` that matches in this zone; none when the expression never matches again.
+    pub fn next_after(&self, t: Timestamp, zone: Zone) -> Option<Timestamp> {
+        let next = self.cron.find_next_occurrence(&t.utc().with_timezone(&zone.tz()), false).ok()?;
+        Some(next.with_timezone(&chrono::Utc).into())
+    }
+
+    /// The latest time up to and with `t` that matches in this zone.
+    pub fn latest_until(&self, t: Timestamp, zone: Zone) -> Option<Timestamp> {
+        let latest = self.cron.find_previous_occurrence(&t.utc().with_timezone(&zone.tz()), true).ok()?;
+        Some(latest.with_timezone(&chrono::Utc).into())
+    }
 }
 
 impl FromStr for Schedule {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use bellwether_detectors::course::Courses;
-use bellwether_detectors::detect::{Evaluation, Findings, detect, detect_along, taken_together};
+use bellwether_detectors::crowd::Crowds;
+use bellwether_detectors::detect::{Evaluation, Findings, Newcomers, detect, detect_among, detect_grown_up, taken_together};
 use bellwether_detectors::rule::Rule;
 use bellwether_model::id::{RuleName, SeriesId};
 use bellwether_model::series::Window;
@@ -13,6 +14,11 @@ use bellwether_model::signal::{Signal, Subject};
 /// What is still to be judged after some windows.
 pub(crate) struct Turns<'a> {
     rules: &'a [Rule],
+    at: &'a Evaluation,
+    /// What grown-up series did, by which newcomers are judged.
+    crowds: Crowds,
+    /// Series that wait for the crowds of all windows.
+    newcomers: Newcomers,
     /// Signals whose series was not met yet, or whose metric is taken together.
     waiting: Vec<Signal>,
     /// Metrics whose series are compared with each other, and these series of all windows so far.
@@ -24,12 +30,15 @@ pub(crate) struct Turns<'a> {
 
 impl<'a> Turns<'a> {
     /// Before the first window. `known` as [`detect`] wants it, for all windows together.
-    pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>) -> Self {
-        Self { rules, waiting: known, together: taken_together(rules), aside: Window::new(), met: BTreeSet::new() }
+    pub(crate) fn new(rules: &'a [Rule], known: Vec<Signal>, at: &'a Evaluation) -> Self {
+        let crowds = Crowds::new(rules, &known, at);
+        let (together, aside) = (taken_together(rules), Window::new());
+        Self { rules, at, crowds, newcomers: Newcomers::default(), waiting: known, together, aside, met: BTreeSet::new() }
     }
 
-    /// Judges one window by the rules for its metrics, knowing the signals on its series.
-    pub(crate) fn judge(&mut self, window: &Window, courses: &mut Courses, at: &Evaluation) -> Findings {
+    /// Judges one window by the rules for its metrics, knowing the signals on its series. Newcomers, and what is taken together, wait for the
+    /// end.
+    pub(crate) fn judge(&mut self, window: &Window, courses: &mut Courses) -> Findings {
         let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
         let rules: Vec<Rule> =
             self.rules.iter().filter(|r| metrics.contains(r.metric.as_str()) && !self.together.contains(&r.metric)).cloned().collect();
@@ -44,16 +53,21 @@ impl<'a> Turns<'a> {
             self.aside.extend(&window.only(|series| self.together.contains(&series.metric)));
         }
         self.met.extend(metrics.into_iter().map(str::to_owned));
-        detect_along(&rules, &known, courses, window, at)
+        self.crowds.take_in(&rules, window);
+        let (findings, newcomers) = detect_grown_up(&rules, &known, courses, window, self.at);
+        self.newcomers.extend(newcomers);
+        findings
     }
 
-    /// After the last window: judges what is taken together, ends signals whose series is gone, and names the rules without any series.
-    pub(crate) fn end(self, at: &Evaluation) -> Findings {
+    /// After the last window: judges newcomers by their peers and what is taken together, ends signals whose series is gone, and names the
+    /// rules without any series.
+    pub(crate) fn end(self) -> Findings {
         let (together, alone): (Vec<Rule>, Vec<Rule>) = self.rules.iter().cloned().partition(|r| self.together.contains(&r.metric));
-        let mut findings = detect(&alone, &self.waiting, &Window::new(), at);
+        let known = [self.waiting, self.newcomers.known].concat();
+        let mut findings = detect_among(&self.crowds, &alone, &known, &self.newcomers.window, self.at);
         let silent = |name: &RuleName| alone.iter().any(|r| r.name == *name && !self.met.contains(&r.metric));
-        findings.skipped.retain(|skip| silent(&skip.rule));
-        findings.extend(detect(&together, &self.waiting, &self.aside, at));
+        findings.skipped.retain(|skip| skip.subject.is_some() || silent(&skip.rule));
+        findings.extend(detect(&together, &known, &self.aside, self.at));
         findings
     }
 }
@@ -84,12 +98,12 @@ mod tests {
     }
 
     fn judged(rules: &[Rule], known: Vec<Signal>, windows: &[Window], at: &Evaluation) -> Findings {
-        let mut turns = Turns::new(rules, known);
+        let mut turns = Turns::new(rules, known, at);
         let mut all = Findings::default();
         for window in windows {
-            all.extend(turns.judge(window, &mut Courses::default(), at));
+            all.extend(turns.judge(window, &mut Courses::default()));
         }
-        all.extend(turns.end(at));
+        all.extend(turns.end());
         all
     }
 

@@ -155,9 +155,10 @@ fn story() -> Vec<View> {
     vec![
         View::new(
             "insight_signals",
-            "SELECT signal_id, rule, method, metric, series_id, dataset, column_name, state, severity, score, value, expected, lower, upper, unit, opened_at, last_at, closed_at, hint, round_id \
-             FROM signals_current",
-            "One row for each signal, flat: what deviates, how far, since when.",
+            "SELECT s.signal_id, s.rule, s.method, s.metric, s.series_id, s.dataset, s.column_name, s.state, s.severity, s.score, s.value, s.expected, s.lower, s.upper, s.unit, s.opened_at, s.last_at, s.closed_at, s.hint, s.round_id, \
+             q.kind AS silenced_by, q.cause AS silence_cause, q.state AS silence_state, q.until AS silent_until \
+             FROM signals_current s LEFT JOIN suppressions_current q ON q.signal_id = s.signal_id",
+            "One row for each signal, flat: what deviates, how far, since when, and what it was silenced by, where it was.",
         ),
         View::new("workflow_runs", "SELECT * FROM runs_current", "One row for each run of a workflow, in its newest state."),
         View::new("audit_logs", "SELECT * FROM audit_current ORDER BY sequence", "The audit chain in order."),

@@ -60,6 +60,7 @@ macro_rules! rows {
 
 rows! {
     SignalRow "Signal" SIGNALS;
+    SuppressionRow "Suppression" SUPPRESSIONS;
     IncidentRow "Incident" INCIDENTS;
     RecommendationRow "Recommendation" RECOMMENDATIONS;
     MatchRow "Match" MATCHES;

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::detect::{Evaluation, Findings, Skip, SkipReason, detect, reaches_back_to, taken_together};
+use bellwether_detectors::course::Courses;
+use bellwether_detectors::crowd::Crowds;
+use bellwether_detectors::detect::{
+    Evaluation, Findings, Newcomers, Skip, SkipReason, detect, detect_among, detect_grown_up, reaches_back_to, taken_together,
+};
 use bellwether_detectors::hint;
 use bellwether_detectors::history::History;
 use bellwether_detectors::judging::Judging;
@@ -11,15 +15,17 @@ use bellwether_governance::yaml::suggestion;
 use bellwether_model::id::{RoundId, RuleName, SignalId};
 use bellwether_model::series::{Labels, Window};
 use bellwether_model::signal::{Method, Severity, Signal, Subject};
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
+use bellwether_pipelines::sift::{Before, Sieve};
 use bellwether_sql::{Session, WindowSpec, windows};
 use clap::error::ErrorKind;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::ingest::newest_sample;
-use super::{session, sql_failure, usage};
+use super::{session, silence, sql_failure, usage};
 use crate::cli::{DetectArgs, FailOn, Output};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
@@ -42,6 +48,9 @@ struct Account {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lacking: Vec<Lacking>,
     signals: Vec<Signal>,
+    /// Those of the signals that a round would not tell, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silenced: Option<Vec<Suppression>>,
 }
 
 /// A series with too little history for a rule.
@@ -65,9 +74,12 @@ pub async fn run(config: &Config, args: DetectArgs, output: Output) -> Result<()
     let rules = rules(config, &session, &args.metrics, &methods).await?;
     let at = Evaluation { round_id: RoundId::new("detect"), since: as_of - args.last, now: as_of };
     let (findings, seen) = judge(&session, &rules, &at).await?;
-    let account = account(findings, &rules, &seen, &at);
+    let silenced = args.explain_silence.then(|| silenced(config, &rules, &findings, &at));
+    let account = Account { silenced, ..account(findings, &rules, &seen, &at) };
     output::print(output, &account, || text(&account))?;
-    let worst = account.signals.iter().map(|s| s.severity).max();
+    let is_told = |s: &&Signal| !account.silenced.iter().flatten().any(|quiet| quiet.signal_id == s.signal_id);
+    let told: Vec<&Signal> = account.signals.iter().filter(is_told).collect();
+    let worst = told.iter().map(|s| s.severity).max();
     let line = args.fail_on.map(|f| match f {
         FailOn::Info => Severity::Info,
         FailOn::Warning => Severity::Warning,
@@ -75,7 +87,7 @@ pub async fn run(config: &Config, args: DetectArgs, output: Output) -> Result<()
     });
     match (line, worst) {
         (Some(line), Some(worst)) if worst >= line => {
-            let n = account.signals.iter().filter(|s| s.severity >= line).count();
+            let n = told.iter().filter(|s| s.severity >= line).count();
             Err(Failure::new(Kind::Findings, format!("{n} signals of severity {line} or worse")))
         }
         _ => Ok(()),
@@ -153,29 +165,71 @@ async fn judge(session: &Session, rules: &[Rule], at: &Evaluation) -> Result<(Fi
         async move {
             let window = window.map_err(|e| sql_failure(&e))?;
             let judging = tokio::task::spawn_blocking(move || {
-                let (findings, metrics) = judge_window(&rules, &window, &at);
-                (findings, metrics, window.only(|series| aside.contains(&series.metric)))
+                let aside = window.only(|series| aside.contains(&series.metric));
+                Windowed { aside, ..judge_window(&rules, &window, &at) }
             });
             judging.await.map_err(|e| Failure::new(Kind::Internal, format!("judging stopped unexpectedly: {e}")))
         }
     });
-    type Judged = (Findings, BTreeSet<String>, Window);
-    let fold = |(mut all, mut seen, mut kept): Judged, (found, metrics, window): Judged| async move {
-        all.extend(found);
-        seen.extend(metrics);
-        kept.extend(&window);
-        Ok((all, seen, kept))
-    };
-    let (mut all, seen, kept) = judged.buffered(THREADS).try_fold((Findings::default(), BTreeSet::new(), Window::new()), fold).await?;
-    all.extend(judge_window(&together, &kept, at).0);
-    Ok((all, seen))
+    let begun = Windowed { crowds: Crowds::new(&alone, &[], at), ..Windowed::default() };
+    let all = judged.buffered(THREADS).try_fold(begun, |all, one| async move { Ok(all.and(one)) }).await?;
+    Ok(all.end(&alone, &together, at))
 }
 
-fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> (Findings, BTreeSet<String>) {
+/// What some windows gave.
+#[derive(Default)]
+struct Windowed {
+    findings: Findings,
+    /// Series that wait for what all windows know of their peers.
+    newcomers: Newcomers,
+    crowds: Crowds,
+    /// Series that are compared with each other.
+    aside: Window,
+    /// Metrics that have samples.
+    seen: BTreeSet<String>,
+}
+
+impl Windowed {
+    fn and(mut self, other: Self) -> Self {
+        self.findings.extend(other.findings);
+        self.newcomers.extend(other.newcomers);
+        self.crowds.merge(other.crowds);
+        self.aside.extend(&other.aside);
+        self.seen.extend(other.seen);
+        self
+    }
+
+    /// After the last window: newcomers are judged by their peers, and series that are compared with each other together.
+    fn end(mut self, rules: &[Rule], together: &[Rule], at: &Evaluation) -> (Findings, BTreeSet<String>) {
+        if !self.newcomers.window.series.is_empty() {
+            let mut late = detect_among(&self.crowds, rules, &[], &self.newcomers.window, at);
+            late.skipped.retain(|skip| skip.subject.is_some());
+            self.findings.extend(late);
+        }
+        let met = |rule: &&Rule| self.aside.series.iter().any(|series| series.metric == rule.metric);
+        let together: Vec<Rule> = together.iter().filter(met).cloned().collect();
+        self.findings.extend(detect(&together, &[], &self.aside, at));
+        (self.findings, self.seen)
+    }
+}
+
+fn judge_window(rules: &[Rule], window: &Window, at: &Evaluation) -> Windowed {
     let metrics: BTreeSet<&str> = window.series.iter().map(|s| s.metric.as_str()).collect();
     let own: Vec<Rule> = rules.iter().filter(|r| metrics.contains(r.metric.as_str())).cloned().collect();
-    let findings = detect(&own, &[], window, at);
-    (findings, metrics.into_iter().map(str::to_owned).collect())
+    let mut crowds = Crowds::new(&own, &[], at);
+    crowds.take_in(&own, window);
+    let (findings, newcomers) = detect_grown_up(&own, &[], &mut Courses::default(), window, at);
+    Windowed { findings, newcomers, crowds, aside: Window::new(), seen: metrics.into_iter().map(str::to_owned).collect() }
+}
+
+/// What a round would not tell of these findings, had it looked at them as a whole.
+fn silenced(config: &Config, rules: &[Rule], findings: &Findings, at: &Evaluation) -> Vec<Suppression> {
+    let mut signals = findings.signals.clone();
+    signals.sort_by(|a, b| (a.last_at, &a.signal_id, a.opened_at).cmp(&(b.last_at, &b.signal_id, b.opened_at)));
+    let sieve = Sieve { rules, windows: &config.maintenance };
+    let mut silenced = sieve.sift(Before::default(), signals, at).suppressions;
+    silenced.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.score.total_cmp(&a.score)).then_with(|| a.signal_id.cmp(&b.signal_id)));
+    silenced
 }
 
 /// The newest transition of each signal, worst first.
@@ -201,7 +255,16 @@ fn account(findings: Findings, rules: &[Rule], seen: &BTreeSet<String>, at: &Eva
         _ => None,
     };
     let lacking = findings.skipped.into_iter().filter_map(lacks).collect();
-    Account { since: at.since, as_of: at.now, series: findings.series, samples: findings.samples, skipped, lacking, signals }
+    Account {
+        since: at.since,
+        as_of: at.now,
+        series: findings.series,
+        samples: findings.samples,
+        skipped,
+        lacking,
+        signals,
+        silenced: None,
+    }
 }
 
 /// Signals that are printed at most; JSON has all.
@@ -243,6 +306,9 @@ fn text(account: &Account) -> String {
     for Lacking { rule, metric, labels, history } in account.lacking.iter().take(LACKING) {
         out.push_str(&format!("\n  {metric} of {} by {rule}: {history}", hint::place(labels)));
     }
+    if let Some(silenced) = &account.silenced {
+        out.push_str(&format!("\n\nwhat a round would not tell of them:\n\n{}", silence::text(silenced, account.as_of)));
+    }
     out
 }
 
@@ -268,7 +334,7 @@ mod tests {
         };
         let rules = [rule("queue"), rule("other")];
         let at = Evaluation { round_id: RoundId::new("detect"), since: minutes(599) - Span::from_hours(2), now: minutes(599) };
-        let (findings, seen) = judge_window(&rules, &window, &at);
+        let (findings, seen) = judge_window(&rules, &window, &at).end(&rules, &[], &at);
         let account = account(findings, &rules, &seen, &at);
         assert_eq!((account.signals.len(), account.series), (1, 1));
         assert_eq!(account.skipped, BTreeMap::from([("no_series".to_owned(), 1), ("not_enough_history".to_owned(), 1)]));

@@ -25,6 +25,7 @@ pub mod report;
 pub mod round;
 pub mod serve;
 pub mod signals;
+pub mod silence;
 pub mod sql;
 pub mod token;
 mod why;

@@ -8,12 +8,14 @@ use bellwether_model::id::RuleName;
 use bellwether_model::incident::Incident;
 use bellwether_model::label::{Label, LabelKind};
 use bellwether_model::signal::{Direction, Method, Signal, SignalState, Subject};
+use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{Span, Timestamp};
+use bellwether_pipelines::sift;
 use bellwether_sql::{Session, literal};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{present, session, sql_failure};
+use super::{present, session, silence, sql_failure};
 use crate::cli::{ListArgs, Output, SignalsArgs, SignalsCommand};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -31,6 +33,7 @@ pub async fn run(config: &Config, args: SignalsArgs, output: Output) -> Result<(
             let shown = find(&session, &gaps, &id).await?;
             output::print(output, &shown, || show(&shown, present(&session)))
         }
+        None if args.explain_silence => explain(&session, &args.list, output).await,
         None => list(&session, &gaps, &args.list, output).await,
     }
 }
@@ -88,11 +91,14 @@ async fn list(session: &Session, gaps: &Gaps, args: &ListArgs, output: Output) -
     let sql = format!("SELECT * FROM signals_current{} ORDER BY opened_at DESC, signal_id LIMIT {}", filter(args, present), args.limit);
     let signals: Vec<Signal> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
     let labels: Vec<Label> = session.rows("SELECT * FROM labels_current").await.map_err(|e| sql_failure(&e))?;
+    let silenced = sift::holding(session).await.map_err(|e| sql_failure(&e))?;
+    let silence = |signal: &Signal| silenced.iter().find(|s| s.signal_id == signal.signal_id);
     let mut rows = Vec::new();
     for signal in &signals {
         let mut row = output::row(signal)?;
         row.insert("standing".into(), json!(gaps.standing(signal)));
         row.insert("label".into(), json!(label(&labels, signal.signal_id.as_str())));
+        row.insert("silenced".into(), json!(silence(signal)));
         rows.push(row);
     }
     output::print(output, &rows, || {
@@ -104,7 +110,7 @@ async fn list(session: &Session, gaps: &Gaps, args: &ListArgs, output: Output) -
             let cells = vec![
                 Cell::word(signal.signal_id.as_str()),
                 Cell::word(signal.severity.to_string()),
-                Cell::word(gaps.standing(signal).word()),
+                Cell::word(if silence(signal).is_some() { "silenced" } else { gaps.standing(signal).word() }),
                 Cell::time(signal.opened_at),
                 Cell::score(signal.score),
                 Cell::prose(signal.hint_at(present)),
@@ -113,6 +119,19 @@ async fn list(session: &Session, gaps: &Gaps, args: &ListArgs, output: Output) -
         }
         listing.text("signal", present)
     })
+}
+
+/// The signals that were silenced, each with its cause: what would have fired.
+async fn explain(session: &Session, args: &ListArgs, output: Output) -> Result<(), Failure> {
+    let present = present(session);
+    let signals = format!("SELECT signal_id FROM signals_current{}", filter(args, present));
+    let held = if args.open { " AND state = 'silenced'" } else { "" };
+    let sql = format!(
+        "SELECT * FROM suppressions_current WHERE signal_id IN ({signals}){held} ORDER BY since DESC, signal_id LIMIT {}",
+        args.limit
+    );
+    let suppressions: Vec<Suppression> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
+    output::print(output, &suppressions, || silence::text(&suppressions, present))
 }
 
 /// What the arguments of a list ask for, as SQL. What was open at a time or later was not closed before it.
@@ -206,6 +225,8 @@ struct Shown {
     incident: Option<Incident>,
     /// What a person said of it.
     label: Option<Label>,
+    /// Why it was not told, where it was silenced.
+    silence: Option<Suppression>,
 }
 
 async fn find(session: &Session, gaps: &Gaps, wanted: &str) -> Result<Shown, Failure> {
@@ -225,7 +246,10 @@ async fn find(session: &Session, gaps: &Gaps, wanted: &str) -> Result<Shown, Fai
     );
     let incidents: Vec<Incident> = session.rows(&sql).await.map_err(failure)?;
     let labels: Vec<Label> = session.rows(&format!("SELECT * FROM labels_current WHERE subject_id = {id}")).await.map_err(failure)?;
+    let silenced: Vec<Suppression> =
+        session.rows(&format!("SELECT * FROM suppressions_current WHERE signal_id = {id}")).await.map_err(failure)?;
     Ok(Shown {
+        silence: silenced.into_iter().next(),
         standing: gaps.standing(&signal),
         signal,
         transitions,
@@ -274,6 +298,9 @@ fn show(shown: &Shown, present: Timestamp) -> String {
     }
     if let Some(p) = s.p_value {
         line("chance", format!("{p:.1e} without a change"));
+    }
+    if let Some(suppression) = &shown.silence {
+        line("silenced", silence::line(suppression));
     }
     match &shown.incident {
         Some(i) => {
@@ -332,6 +359,7 @@ mod tests {
             signal,
             incident: Some(card.incident.clone()),
             label: None,
+            silence: None,
         };
         let text = show(&shown, shown.signal.opened_at + Span::from_mins(155));
         for part in [card.incident.incident_id.as_str(), "open for 2h 35m", "(1.0 is the line)", "expected", "opened", "incidents show"] {

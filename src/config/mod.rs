@@ -16,6 +16,7 @@ use bellwether_model::digest::Digest;
 use bellwether_model::id::{PlaybookId, ServiceName};
 use bellwether_model::time::Span;
 use bellwether_pipelines::inventory::{EndpointSettings, PoolSettings};
+use bellwether_pipelines::maintenance::Maintenance;
 use bellwether_pipelines::notify::NotifySettings;
 use bellwether_pipelines::prometheus::PrometheusSettings;
 use bellwether_pipelines::runs::postgres::PostgresSettings;
@@ -49,6 +50,8 @@ pub struct Config {
     pub pools: Vec<PoolSettings>,
     /// How rounds judge.
     pub judge: JudgeConfig,
+    /// When which signals are kept and not told.
+    pub maintenance: Vec<Maintenance>,
     /// Blueprints, checks, playbooks and what they are bound to.
     pub governance: GovernanceConfig,
     /// What may be done to the cluster.
@@ -85,6 +88,7 @@ impl Default for Config {
             endpoints: Vec::new(),
             pools: Vec::new(),
             judge: JudgeConfig::default(),
+            maintenance: Vec::new(),
             governance: GovernanceConfig::default(),
             act: ActConfig::default(),
             notify: None,

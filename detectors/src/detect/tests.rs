@@ -89,7 +89,7 @@ fn restarted(rule: &Rule, ts: &[i64], values: &[f64], rounds: &[i64]) -> Vec<Sig
         let (t, v): (Vec<i64>, Vec<f64>) = part.iter().map(|i| (ts[*i], values[*i])).unzip();
         let saved = saved.map(|s| ((rule.name.clone(), iris().series_id), s));
         let mut courses = Courses { saved: saved.into_iter().collect(), reached: Vec::new() };
-        for row in detect_along(rules, &known, &mut courses, &window(&t, &v), &at(since, *now)).signals {
+        for row in detect_grown_up(rules, &known, &mut courses, &window(&t, &v), &at(since, *now)).0.signals {
             current.insert(row.signal_id.clone(), row.clone());
             rows.push(row);
         }

@@ -71,6 +71,7 @@ tables! {
     costs COSTS,
     detector_states DETECTOR_STATES,
     signals SIGNALS,
+    suppressions SUPPRESSIONS,
     incidents INCIDENTS,
     matches MATCHES,
     recommendations RECOMMENDATIONS,

@@ -23,6 +23,8 @@ async fn signals_are_filtered_and_paged() {
         ("?until=2027-01-15T05:30:00Z", "sig-2 sig-1 sig-0"),
         ("?since=2027-01-15T05:30:00Z&status=closed", "sig-3"),
         ("?label=service%3D%27%20OR%201%3D1", ""),
+        ("?silenced=true", "sig-1"),
+        ("?silenced=false&status=closed", "sig-3 sig-2 sig-0"),
     ];
     for (query, expected) in cases {
         let answer = world.get("viewer", &format!("/signals{query}")).await;
@@ -37,6 +39,9 @@ async fn signals_are_filtered_and_paged() {
         ["sig-4 sig-3", "sig-2 sig-1", "sig-0"]
     );
     assert_eq!(third["next"], Value::Null);
+    let told = world.get("viewer", "/signals").await.json;
+    assert_eq!(ids(&told, "suppressions", "signal_id"), ["sig-1"]);
+    assert_eq!((&told["suppressions"][0]["kind"], &told["suppressions"][0]["cause"]), (&json!("maintenance"), &json!("nightly")));
     for wrong in [
         "?limit=0",
         "?severity=bad",
@@ -46,6 +51,7 @@ async fn signals_are_filtered_and_paged() {
         "?label=x",
         "?label=a.b%3Dc",
         "?colour=red",
+        "?silenced=perhaps",
         "?limit=1&limit=2",
     ] {
         let answer = world.get("viewer", &format!("/signals{wrong}")).await;

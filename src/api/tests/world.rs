@@ -25,6 +25,7 @@ use bellwether_model::round::Round;
 use bellwether_model::run::{Run, RunStatus};
 use bellwether_model::series::{Labels, Series};
 use bellwether_model::signal::{Direction, Method as Detector, Severity, Signal, SignalState, Subject};
+use bellwether_model::suppression::{Suppression, SuppressionKind, SuppressionState};
 use bellwether_model::time::{Span, Timestamp};
 use bellwether_model::unit::{Replicas, Unit};
 use bellwether_pipelines::act::Reach;
@@ -250,6 +251,11 @@ async fn fill(lake: &Lake, iris: &Value) {
         }
     };
     let signals: Vec<Signal> = (0..5).map(signal).collect();
+    let detail = "maintenance window \"nightly\"".to_owned();
+    let silenced = Suppression {
+        state: SuppressionState::Ended,
+        ..Suppression::of(&signals[1], SuppressionKind::Maintenance, "nightly".into(), detail, signals[1].closed_at)
+    };
     let target = Entity::Endpoint(EndpointId::new("ml", "iris"));
     let incident = Incident {
         incident_id: "inc-1".into(),
@@ -324,6 +330,7 @@ async fn fill(lake: &Lake, iris: &Value) {
         recorded_at: NOW,
     };
     lake.append_rows(&tables::SIGNALS, &signals, &[]).await.unwrap();
+    lake.append_rows(&tables::SUPPRESSIONS, &[silenced], &[]).await.unwrap();
     lake.append_rows(&tables::INCIDENTS, &[incident], &[]).await.unwrap();
     lake.append_rows(&tables::RUNS, &runs, &[]).await.unwrap();
     lake.append_rows(&tables::ENDPOINTS, &[endpoint], &[]).await.unwrap();

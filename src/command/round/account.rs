@@ -13,9 +13,11 @@ use bellwether_model::plan::Plan;
 use bellwether_model::recommendation::Recommendation;
 use bellwether_model::round::Round;
 use bellwether_model::signal::{Signal, SignalState};
+use bellwether_model::suppression::{Suppression, SuppressionState};
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::act::Acted;
 use bellwether_pipelines::freshness::Silence;
+use bellwether_pipelines::judge::Conclusions;
 use bellwether_pipelines::round::Judged;
 use bellwether_pipelines::rules::NONE_IN_FORCE;
 use serde::Serialize;
@@ -43,6 +45,8 @@ pub struct Account {
     pub round: Option<Round>,
     /// Transitions of signals in the round.
     pub signals: SignalCounts,
+    /// Signals of the round that nobody is told of.
+    pub silenced: SilencedCounts,
     /// Incidents that opened, changed or closed, worst first.
     pub incidents: Vec<Told>,
     /// Incidents that began in the round, those among them that ended in it too.
@@ -80,6 +84,42 @@ impl SignalCounts {
     fn of(signals: &[Signal]) -> Self {
         let count = |state| signals.iter().filter(|s| s.state == state).count();
         Self { opened: count(SignalState::Opened), worsened: count(SignalState::Worsened), ended: count(SignalState::Closed) }
+    }
+}
+
+/// How many signals were silenced, and how many are.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SilencedCounts {
+    /// Signals that were silenced in the round, those among them that ended in it too, by kind.
+    pub by: BTreeMap<String, usize>,
+    /// Signals that were silenced and are told now.
+    pub told: usize,
+    /// Signals that are open and silenced after the round.
+    pub open: usize,
+}
+
+impl SilencedCounts {
+    fn of(conclusions: &Conclusions) -> Self {
+        let mut counts = Self { open: conclusions.silent, ..Self::default() };
+        let began = |row: &Suppression| conclusions.signals.iter().any(|s| s.signal_id == row.signal_id && s.state == SignalState::Opened);
+        for row in &conclusions.suppressions {
+            if row.state == SuppressionState::Told {
+                counts.told += 1;
+            } else if began(row) {
+                *counts.by.entry(row.kind.to_string()).or_insert(0) += 1;
+            }
+        }
+        counts
+    }
+
+    /// In words; nothing when there is nothing to say.
+    fn text(&self) -> Option<String> {
+        let by: Vec<String> = self.by.iter().map(|(kind, n)| format!("{n} by {kind}")).collect();
+        let told = (self.told > 0).then(|| format!("{} told now", self.told));
+        let said: Vec<String> = by.into_iter().chain(told).collect();
+        let open = (self.open > 0).then(|| format!("{} open and not told", self.open));
+        let all: Vec<String> = said.into_iter().chain(open).collect();
+        (!all.is_empty()).then(|| format!("silenced: {}; `bellwether signals --explain-silence` says why", all.join(", ")))
     }
 }
 
@@ -124,6 +164,7 @@ impl Account {
             ingest: None,
             round: None,
             signals: SignalCounts::default(),
+            silenced: SilencedCounts::default(),
             incidents: Vec::new(),
             opened: 0,
             open: 0,
@@ -169,6 +210,7 @@ impl Account {
                 .then_with(|| a.incident_id.cmp(&b.incident_id))
         });
         self.signals = SignalCounts::of(&c.signals);
+        self.silenced = SilencedCounts::of(c);
         self.round = Some(judged.round.clone());
     }
 
@@ -226,6 +268,9 @@ impl Account {
             }
             let signals = &self.signals;
             let _ = writeln!(out, "signals: {} opened, {} worsened, {} ended", signals.opened, signals.worsened, signals.ended);
+            if let Some(silenced) = self.silenced.text() {
+                let _ = writeln!(out, "{silenced}");
+            }
             let count = |state| self.incidents.iter().filter(|t| t.incident.state == state).count();
             let (opened, updated, closed) = (self.opened, count(IncidentState::Updated), count(IncidentState::Closed));
             let _ = writeln!(out, "incidents: {opened} opened, {updated} updated, {closed} ended, {} open now", self.open);
@@ -323,6 +368,7 @@ impl Account {
             (true, 0) if self.silent.iter().any(Silence::fell_silent) => {
                 out.push_str("\nnothing of what was judged deviates; of what is silent nothing is known\n");
             }
+            (true, 0) if self.silenced.open > 0 => out.push_str("\nnothing deviates but what is silenced\n"),
             (true, 0) if self.round.as_ref().is_some_and(|r| !r.skipped.is_empty()) => {
                 out.push_str("\nnothing of what was judged deviates\n");
             }
