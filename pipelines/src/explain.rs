@@ -177,7 +177,7 @@ impl Scene<'_> {
             .into_iter()
             .map(|s| (Some(s.series_id) != asked, self.relation(&entity_of(&s.metric, &s.labels, &self.inventory)), s))
             .collect();
-        ranked.sort_by(|a, b| (a.0, a.1, a.2.series_id).cmp(&(b.0, b.1, b.2.series_id)));
+        ranked.sort_by_key(|(other, relation, series)| (*other, *relation, series.series_id));
         let left_out = ranked.len().saturating_sub(MOST_SERIES);
         ranked.truncate(MOST_SERIES);
         (ranked.into_iter().map(|(_, _, s)| s).collect(), left_out)
