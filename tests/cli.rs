@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::bellwether::Desk;
 
 #[test]
@@ -18,6 +20,7 @@ fn help_names_every_command_and_the_first_steps() {
         "eval",
         "signals",
         "incidents",
+        "explain",
         "label",
         "recommend",
         "plan",
@@ -299,4 +302,25 @@ fn parquet_file(folder: &std::path::Path) -> Option<std::path::PathBuf> {
         true => parquet_file(&path),
         false => path.extension().is_some_and(|e| e == "parquet").then_some(path),
     })
+}
+
+#[test]
+fn causes_are_evaluated_beside_two_baselines() {
+    let desk = Desk::new();
+    desk.run("eval rca").expect(1).says(&["no folder of issues", "BELLWETHER_DATA"]);
+    desk.run("eval rca nowhere").expect(1).says(&["nowhere cannot be read", "graph.csv"]);
+    let slow = |from: f64| format!("1300,{from},{from},1\n1600,{from},{from},1\n1900,9,9,1\n2200,9,9,1\n2500,{from},{from},1\n");
+    let head = "microservice,shop,search,cart\nmetric,latency,latency,latency\nstatistic,Average,Average,Average\nunix_timestamp,,,\n";
+    let usual: String = (0..40).map(|i| format!("{i},1.0{0},1.0{0},1.0{0}\n", i % 7)).collect();
+    desk.write("issues/low/graph.csv", ",shop,search,cart\nshop,0,1,1\nsearch,0,0,0\ncart,0,0,0\n");
+    desk.write("issues/low/noissue/metrics.csv", &format!("{head}{usual}"));
+    desk.write("issues/low/train/issue_0/metrics.csv", &format!("{head}{}", slow(1.0)));
+    let target =
+        r#"{"target": {"node": "shop", "metric": "latency", "agg": "Average", "timestamp": 1910}, "root_cause": {"node": "search"}}"#;
+    desk.write("issues/low/train/issue_0/target.json", target);
+    let found = desk.run("eval rca issues --output json").expect(0).json();
+    assert_eq!((&found["issues"], &found["ranked"][0]["named"][0]), (&json!(1), &json!("search")), "{found:#}");
+    assert!(desk.run("eval rca issues").expect(0).out.contains("plain ranking by |z|"));
+    desk.write("issues/low/train/issue_0/target.json", "{\n");
+    desk.run("eval rca issues").expect(1).says(&["target.json:"]);
 }

@@ -52,6 +52,8 @@ const CAUSES: usize = 10;
 const DRAWN: usize = 5;
 /// A change from this score on is named in the headline: one of the incident's own entity within the hour.
 const TELLING: f64 = 0.25;
+/// The kind of a change of data. Pipelines write by the hour, so alone it is no headline: a drifted column is a signal.
+const DATASET_VERSION: &str = "dataset_version";
 
 /// What is known of an incident's surroundings.
 struct Scene<'a> {
@@ -70,7 +72,7 @@ struct Scene<'a> {
 /// # Errors
 /// The ledger cannot be read.
 pub async fn explain(session: &Session, incident: &Incident) -> Result<Explanation, SqlError> {
-    let scene = scene(session, incident).await?;
+    let mut scene = scene(session, incident).await?;
     let end = incident
         .closed_at
         .unwrap_or_else(|| session.horizon())
@@ -78,6 +80,7 @@ pub async fn explain(session: &Session, incident: &Incident) -> Result<Explanati
         .max(incident.last_at.min(incident.opened_at + LONGEST));
     let asked = scene.headline();
     let (chosen, left_out) = scene.choose(session.series().await?, asked);
+    scene.rest_on_labels(&chosen);
     let widest = end.since(incident.opened_at).max(BEFORE);
     let range = TimeRange::new(incident.opened_at - widest.times(4) - BEFORE, incident.opened_at + widest + BEFORE);
     let samples = session.samples_of(&chosen, range).await?;
@@ -91,6 +94,7 @@ pub async fn explain(session: &Session, incident: &Incident) -> Result<Explanati
     let causes = scene.causes(&together, &neighbours);
     let compared = Compared {
         compared: found.compared,
+        changed: found.together.len(),
         thin: found.thin + chosen.len() - samples.len(),
         silent: found.silent.iter().take(MOST).map(|i| samples.series[*i].to_string()).collect(),
         left_out,
@@ -173,10 +177,34 @@ impl Scene<'_> {
             .into_iter()
             .map(|s| (Some(s.series_id) != asked, self.relation(&entity_of(&s.metric, &s.labels, &self.inventory)), s))
             .collect();
-        ranked.sort_by(|a, b| (a.0, a.1, a.2.series_id).cmp(&(b.0, b.1, b.2.series_id)));
+        ranked.sort_by_key(|(other, relation, series)| (*other, *relation, series.series_id));
         let left_out = ranked.len().saturating_sub(MOST_SERIES);
         ranked.truncate(MOST_SERIES);
         (ranked.into_iter().map(|(_, _, s)| s).collect(), left_out)
+    }
+
+    /// Adds what the labels of series say of what runs where: of things that the inventory does not have, only they know.
+    fn rest_on_labels(&mut self, series: &[Series]) {
+        for one in series {
+            let entity = entity_of(&one.metric, &one.labels, &self.inventory);
+            let named = Entity::of_labels(&one.labels);
+            let node = named.iter().find(|e| matches!(e, Entity::Node(_)));
+            let pool = named.iter().find(|e| matches!(e, Entity::Pool(_)));
+            let runs = matches!(entity, Entity::Endpoint(_)).then_some(&entity);
+            for (what, on) in [(pool, node), (runs, node), (runs, pool)] {
+                if let (Some(what), Some(on)) = (what, on) {
+                    self.rests.push((what.clone(), on.clone()));
+                }
+            }
+        }
+        // Which of a pool's nodes a pod is on, nobody says: it may be any, also where the pool as a whole looks well.
+        let hosts: Vec<(Entity, Entity)> = self.rests.iter().filter(|(what, _)| matches!(what, Entity::Pool(_))).cloned().collect();
+        let on_pools = self.rests.clone();
+        for (what, pool) in on_pools.iter().filter(|(what, on)| matches!((what, on), (Entity::Endpoint(_), Entity::Pool(_)))) {
+            self.rests.extend(hosts.iter().filter(|(of, _)| of == pool).map(|(_, node)| (what.clone(), node.clone())));
+        }
+        self.rests.sort();
+        self.rests.dedup();
     }
 
     fn changed(&self, together: &Together, series: &Series) -> ChangedSeries {
@@ -244,7 +272,7 @@ impl Scene<'_> {
             PrecedingChange {
                 at: io.event_time,
                 lead_seconds: lead.secs_f64(),
-                kind: "dataset_version".to_owned(),
+                kind: DATASET_VERSION.to_owned(),
                 summary: format!("{} was written by {}{version}", io.dataset(), io.job()),
                 relation,
                 score: weight(relation) * faded(lead, DATA_HALF) / 2.0,
@@ -304,7 +332,7 @@ impl Scene<'_> {
             }
         };
         for changed in together {
-            heard(&changed.entity, changed.effect.abs(), &|| format!("{} {}", changed.series, moved(changed)));
+            heard(&changed.entity, changed.effect.abs(), &|| format!("{} {}", changed.identity.metric, moved(changed)));
         }
         // A signal is beyond its line of decision, and so a cause, whatever its kernel: its score counts in that measure.
         for signal in &self.signals {
@@ -326,7 +354,10 @@ impl Scene<'_> {
             entities.iter().map(|e| Node { score: evidence.get(*e).map_or(0.0, |(deviation, _)| *deviation), change: None }).collect();
         let rests: Vec<(usize, usize)> = self.rests.iter().filter_map(|(a, b)| Some((place(a)?, place(b)?))).collect();
         let Some(at) = place(target) else { return Vec::new() };
-        let ranked = blame::causes(&nodes, &rests, at, &limits).into_iter().filter(|c| nodes[c.node].score > 0.0).take(CAUSES);
+        let ranked = blame::causes(&nodes, &rests, at, &limits)
+            .into_iter()
+            .filter(|c| nodes[c.node].score > 0.0 && (!c.path.is_empty() || self.own.contains(entities[c.node])))
+            .take(CAUSES);
         ranked
             .map(|c| Cause {
                 entity: entities[c.node].clone(),

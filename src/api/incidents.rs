@@ -88,7 +88,7 @@ pub struct IncidentExplanation {
     /// The four times as long one before it.
     #[schema(value_type = Object)]
     baseline: TimeRange,
-    /// How much was compared: `compared`, `thin` (too few samples), `silent` (no sample any more), `left_out`.
+    /// How much was compared: `compared`, `changed`, `thin` (too few samples), `silent` (no sample any more), `left_out`.
     #[schema(value_type = Object)]
     compared: Compared,
     /// Things that deviate, as causes, the likeliest first: `entity`, `score`, `deviation`, `path`, `explained_by`, `evidence`.

@@ -54,7 +54,7 @@ fn text(found: &Explanation, top: usize) -> String {
         words::when(window.end),
         found.baseline.length(),
         words::many(compared.compared as i64, "series"),
-        found.together.len()
+        compared.changed
     );
     let mut section = |name: &str, table: Table, rows: usize| {
         if rows > 0 {
@@ -129,7 +129,7 @@ fn together(changed: &[ChangedSeries], top: usize) -> Table {
         let effect = if c.effect.abs() > 1000.0 { format!("{sign}>1000") } else { format!("{sign}{:.1}", c.effect.abs()) };
         let p = if c.adjusted_p < 1e-4 { "<.0001".to_owned() } else { format!("{:.4}", c.adjusted_p) };
         table.row(vec![
-            Cell::prose(&c.series),
+            Cell::word(words::series(&c.identity)),
             Cell::word(related(c.relation)),
             Cell::word(c.unit.show(c.before)),
             Cell::word(c.unit.show(c.after)),

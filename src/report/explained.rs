@@ -4,7 +4,7 @@
 use bellwether_model::series::SeriesSlice;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
-use bellwether_pipelines::explain::{Explanation, moved};
+use bellwether_pipelines::explain::{Explanation, lagging, moved};
 
 use super::chart::{put, spread};
 use super::escape::esc;
@@ -64,25 +64,30 @@ pub(crate) fn svg(found: &Explanation) -> String {
         ),
     );
     label(&mut out, "h", (28.0, 38.0), &found.title, 92);
-    label(&mut out, "s", (28.0, 60.0), &found.headline, 138);
+    label(&mut out, "s", (28.0, 60.0), &found.headline, 122);
     let told = format!(
         "{} – {} UTC · {} compared, {} changed",
         words::when(range.start),
         words::when(range.end),
         words::many(found.compared.compared as i64, "series"),
-        found.together.len()
+        found.compared.changed
     );
     label(&mut out, "n", (28.0, 80.0), &told, 140);
     if panels.is_empty() {
         put(&mut out, format_args!(r#"<text class="s" x="28" y="{}">no samples in this stretch of time</text>"#, HEAD + TITLE + 20.0));
     }
+    draw_marks(&mut out, &marks, &range);
     for (i, panel) in panels.iter().enumerate() {
         draw_panel(&mut out, panel, &range, found.window, i == 0 && found.series.is_some(), HEAD + (TITLE + PANEL) * i as f64);
     }
     draw_time(&mut out, &range, plots_end);
-    draw_marks(&mut out, &marks, &range, plots_end);
-    let begin = across(&range, found.opened_at);
-    put(&mut out, format_args!(r#"<line class="begin" x1="{begin}" x2="{begin}" y1="{HEAD}" y2="{plots_end}"/>"#));
+    // Through the plots only, not through the words between them.
+    for i in 0..panels.len() {
+        let top = HEAD + (TITLE + PANEL) * i as f64 + TITLE;
+        let line = |class: &str, x: f64| format!(r#"<line class="{class}" x1="{x}" x2="{x}" y1="{top}" y2="{}"/>"#, top + PANEL);
+        marks.iter().for_each(|(at, _)| out.push_str(&line("event", across(&range, *at))));
+        out.push_str(&line("begin", across(&range, found.opened_at)));
+    }
     if marks.is_empty() {
         put(
             &mut out,
@@ -111,11 +116,11 @@ fn panels(found: &Explanation) -> Vec<Panel<'_>> {
     let mut panels: Vec<Panel<'_>> = Vec::new();
     if let Some(slice) = own {
         let unit = found.together.iter().find(|t| t.identity.metric == slice.series.metric).map_or(Unit::Number, |t| t.unit);
-        panels.push(Panel { title: slice.series.to_string(), note: "the incident".to_owned(), unit, slice });
+        panels.push(Panel { title: words::series(slice.series), note: "the incident".to_owned(), unit, slice });
     }
     for changed in found.together.iter().take(MOST_SERIES) {
         if let Some(slice) = found.samples.iter().find(|s| s.series.series_id == changed.identity.series_id) {
-            panels.push(Panel { title: changed.series.clone(), note: moved(changed), unit: changed.unit, slice });
+            panels.push(Panel { title: words::series(&changed.identity), note: moved(changed), unit: changed.unit, slice });
         }
     }
     panels
@@ -133,12 +138,8 @@ fn range(found: &Explanation) -> TimeRange {
 /// The likeliest changes in the range, in order of time.
 fn marks(found: &Explanation, range: &TimeRange) -> Vec<(Timestamp, String)> {
     let drawn = found.changes.iter().filter(|c| range.start <= c.at && c.at <= range.end).take(MOST_MARKS);
-    let mut marks: Vec<(Timestamp, String)> = drawn
-        .map(|c| {
-            let lead = Span::from_micros((c.lead_seconds * 1e6) as i64);
-            (c.at, format!("{}: {}, {lead} before", words::entity(&c.entity), c.summary))
-        })
-        .collect();
+    let mut marks: Vec<(Timestamp, String)> =
+        drawn.map(|c| (c.at, format!("{}: {}, {}", words::entity(&c.entity), c.summary, lagging(-c.lead_seconds)))).collect();
     marks.sort();
     marks
 }
@@ -249,8 +250,8 @@ fn draw_time(out: &mut String, range: &TimeRange, foot: f64) {
     }
 }
 
-/// A line through all panels at each change, with its number above them; numbers that would cover each other stand side by side.
-fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange, foot: f64) {
+/// The number of each change above the panels, with a line to its instant; numbers that would cover each other stand side by side.
+fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange) {
     let places: Vec<f64> = marks.iter().map(|(at, _)| across(range, *at)).collect();
     for ((i, at), x) in places.iter().enumerate().zip(spread(&places, 18.0, LEFT + PLOT)) {
         let x = round(x);
@@ -258,9 +259,9 @@ fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange
         put(
             out,
             format_args!(
-                r#"<g><title>{}</title><path class="event" fill="none" d="M{x} {from}L{at} {}V{foot}"/><rect class="num" x="{}" y="{}" width="15" height="15" rx="3"/><text class="numeral" x="{x}" y="{}" text-anchor="middle">{}</text></g>"#,
+                r#"<g><title>{}</title><path class="event" fill="none" d="M{x} {from}L{at} {}"/><rect class="num" x="{}" y="{}" width="15" height="15" rx="3"/><text class="numeral" x="{x}" y="{}" text-anchor="middle">{}</text></g>"#,
                 esc(&marks[i].1),
-                HEAD + 2.0,
+                HEAD + 4.0,
                 round(x - 7.5),
                 from - 15.0,
                 from - 4.0,
@@ -274,7 +275,7 @@ fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange
 fn description(found: &Explanation, marks: &[(Timestamp, String)]) -> String {
     let mut text = format!("Opened {} UTC: {}.", words::when(found.opened_at), found.headline);
     for changed in found.together.iter().take(MOST_SERIES) {
-        text += &format!(" {} {}.", changed.series, moved(changed));
+        text += &format!(" {} {}.", words::series(&changed.identity), moved(changed));
     }
     for (i, (at, what)) in marks.iter().enumerate() {
         text += &format!(" Mark {}: {} {what}.", i + 1, words::when(*at));
@@ -322,7 +323,7 @@ mod tests {
             series: Some(own.to_string()),
             window: TimeRange::new(minute(0), minute(60)),
             baseline: TimeRange::new(minute(-240), minute(0)),
-            compared: Compared { compared: 12, ..Compared::default() },
+            compared: Compared { compared: 12, changed: 1, ..Compared::default() },
             causes: Vec::new(),
             together: vec![ChangedSeries {
                 series: queue.to_string(),
@@ -364,8 +365,8 @@ mod tests {
         let text = xml::well_formed(&drawn).unwrap();
         for part in [
             "began 6m after revision",
-            "latency{service",
-            "queue{service",
+            "latency of service &lt;iris &amp; co&gt;",
+            "queue of service &lt;iris &amp; co&gt;",
             "2m before",
             "revision 0 → 1, 6m before",
             "12 series compared, 1 changed",

@@ -5,6 +5,7 @@ use bellwether_model::incident::Incident;
 use bellwether_model::inventory::Entity;
 use bellwether_model::label::{Label, LabelKind};
 use bellwether_model::outcome::Effect;
+use bellwether_model::series::Series;
 use bellwether_model::signal::{Severity, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_model::unit::MicroUsd;
@@ -225,6 +226,14 @@ pub(super) fn subject(subject: &Subject) -> String {
             None => metric.clone(),
         },
         Subject::Column { dataset, column } => format!("column {column} of {dataset}"),
+    }
+}
+
+/// A series as people say it: `latency_p95 of ml/iris`.
+pub(crate) fn series(series: &Series) -> String {
+    match Entity::of_labels(&series.labels).first() {
+        Some(of) => format!("{} of {}", series.metric, entity(of)),
+        None => series.metric.clone(),
     }
 }
 

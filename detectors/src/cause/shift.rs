@@ -18,6 +18,8 @@ pub const LEAST_WINDOW: usize = 4;
 pub const LEAST_BASELINE: usize = 12;
 /// The scale is at least this share of the level. Small, because an availability that is always 100 % has dropped with 99.5 %.
 const LEVEL: f64 = 0.0005;
+/// The scale of whole counts is at least this: one replica more is two deviations, not a thousand.
+const COUNT: f64 = 0.5;
 /// No effect is larger, so that all can be summed: a baseline of nothing but zeros has no scale of its own.
 pub const FAR: f64 = 1e6;
 
@@ -89,7 +91,10 @@ pub fn shift(baseline: &[f64], window: &[f64]) -> Option<Shift> {
     if before.len() < LEAST_BASELINE || after.len() < LEAST_WINDOW {
         return None;
     }
-    let usual = Usual::of_sorted(&before, Past::Recent)?;
+    let mut usual = Usual::of_sorted(&before, Past::Recent)?;
+    if before.iter().chain(&after).all(|v| v.fract() == 0.0) {
+        usual.scale = usual.scale.max(COUNT);
+    }
     let median = quantile(&after, 0.5)?;
     let ks = ks::of_sorted(&before, &after)?;
     let (mean, now) = (mean(&before), mean(&after));
@@ -170,7 +175,8 @@ mod tests {
     fn constants_and_gaps_are_answered() {
         let same = shift(&[7.0; 20], &[7.0; 5]).unwrap();
         assert_eq!((same.ks, same.p_value, same.effect, same.direction), (0.0, 1.0, 0.0, Direction::Shape));
-        let zeros = shift(&[0.0; 20], &[3.0; 5]).unwrap();
+        assert_eq!(shift(&[2.0; 20], &[3.0; 5]).unwrap().effect, 2.0, "one replica more");
+        let zeros = shift(&[0.0; 20], &[3.5; 5]).unwrap();
         assert_eq!((zeros.effect, zeros.volume, zeros.direction), (FAR, None, Direction::Up));
         // Availability: half a per cent of the level is ten scales.
         let dropped = shift(&[100.0; 20], &[99.5; 5]).unwrap();
@@ -199,12 +205,14 @@ mod tests {
         ) {
             let unit = f64::from(1u32 << power);
             let of = |list: &[i32], by: f64| list.iter().map(|v| f64::from(*v) * by).collect::<Vec<_>>();
-            let one = shift(&of(&baseline, 1.0), &of(&window, 1.0)).unwrap();
+            // Halves, so that they are no counts.
+            let unit = unit / 8192.0;
+            let one = shift(&of(&baseline, 1.0 / 8192.0), &of(&window, 1.0 / 8192.0)).unwrap();
             let other = shift(&of(&baseline, unit), &of(&window, unit)).unwrap();
             prop_assert!(one.effect.is_finite() && one.p_value.is_finite() && (0.0..=1.0).contains(&one.ks));
             prop_assert_eq!((one.ks, one.p_value, one.direction), (other.ks, other.p_value, other.direction));
             prop_assert!((one.effect - other.effect).abs() < 1e-9);
-            let mirrored = shift(&of(&baseline, -1.0), &of(&window, -1.0)).unwrap();
+            let mirrored = shift(&of(&baseline, -1.0 / 8192.0), &of(&window, -1.0 / 8192.0)).unwrap();
             prop_assert!((one.effect + mirrored.effect).abs() < 1e-9);
         }
     }

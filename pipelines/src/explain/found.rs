@@ -39,7 +39,7 @@ pub struct Explanation {
     pub baseline: TimeRange,
     /// How much was compared.
     pub compared: Compared,
-    /// Things that deviate, as causes of the incident, the likeliest first: those it rests on before those that only deviate too.
+    /// Things that deviate, as causes of the incident, the likeliest first: what its endpoint rests on, and its own entities.
     pub causes: Vec<Cause>,
     /// Series that changed in the window, the plainest first.
     pub together: Vec<ChangedSeries>,
@@ -59,6 +59,8 @@ pub struct Explanation {
 pub struct Compared {
     /// Series with enough samples before and within.
     pub compared: usize,
+    /// Those of them that changed.
+    pub changed: usize,
     /// Series with too few samples.
     pub thin: usize,
     /// Series that had samples before the window and none in it.

@@ -3,8 +3,11 @@
 use bellwether_model::signal::Direction;
 use bellwether_model::time::Span;
 
-use super::found::{Cause, ChangedSeries, Compared, PrecedingChange};
-use super::{MOST_SERIES, TELLING};
+use super::found::{Cause, ChangedSeries, Compared, PrecedingChange, Relation};
+use super::{DATASET_VERSION, MOST_SERIES, TELLING};
+
+/// A series that moved before the incident is named in the headline from this effect on.
+const PLAINLY: f64 = 3.0;
 
 /// `up from 12 to 40, 6.1 deviations, 4m before`.
 pub fn moved(changed: &ChangedSeries) -> String {
@@ -31,30 +34,41 @@ pub fn lagging(seconds: f64) -> String {
     }
 }
 
-/// How a change preceded: `6m after revision iris-00041 → iris-00042`.
+/// How a change preceded: `6m after revision iris-00041 → iris-00042`, or `with` it.
 pub(super) fn after(change: &PrecedingChange) -> String {
-    let what = if change.summary.starts_with(change.kind.as_str()) || change.kind == "dataset_version" {
+    let what = if change.summary.starts_with(change.kind.as_str()) || change.kind == DATASET_VERSION {
         change.summary.clone()
     } else {
         format!("{} {}", change.kind, change.summary)
     };
-    format!("{} after {what}", Span::from_micros((change.lead_seconds * 1e6) as i64))
+    match Span::from_micros((change.lead_seconds * 1e6) as i64) {
+        Span::ZERO => format!("with {what}"),
+        lead => format!("{lead} after {what}"),
+    }
 }
 
 /// The likeliest explanation in one sentence.
 pub(super) fn headline(changes: &[PrecedingChange], causes: &[Cause], together: &[ChangedSeries], compared: &Compared) -> String {
-    if let Some(change) = changes.first().filter(|c| c.score >= TELLING) {
+    if let Some(change) = changes.iter().find(|c| c.kind != DATASET_VERSION).filter(|c| c.score >= TELLING) {
         return format!("began {}", after(change));
     }
-    if let Some(cause) = causes.first().filter(|c| c.path.len() > 1) {
+    // What moved only afterwards is no cause.
+    let later = |c: &Cause| together.iter().find(|t| t.entity == c.entity).and_then(|t| t.lag_seconds).is_some_and(|lag| lag > 0.0);
+    if let Some(cause) = causes.first().filter(|c| c.path.len() > 1 && !later(c)) {
         return format!("rests on {}, which deviates too: {}", cause.entity, cause.evidence);
     }
-    let first = together.iter().filter(|t| t.lag_seconds.is_some_and(|lag| lag < 0.0));
+    let plain = |t: &&ChangedSeries| t.relation != Relation::Elsewhere && t.effect.abs() >= PLAINLY;
+    let first = together.iter().filter(plain).filter(|t| t.lag_seconds.is_some_and(|lag| lag < 0.0));
     if let Some(first) = first.min_by(|a, b| a.lag_seconds.unwrap_or_default().total_cmp(&b.lag_seconds.unwrap_or_default())) {
-        return format!("first to move: {} {}", first.series, moved(first));
+        return format!("first to move: {} of {}, {}", first.identity.metric, first.entity, moved(first));
     }
     if let Some(plainest) = together.first() {
-        return format!("nothing moved before it; changed together with it: {} {}", plainest.series, moved(plainest));
+        return format!(
+            "nothing below it moved before; changed with it: {} of {}, {}",
+            plainest.identity.metric,
+            plainest.entity,
+            moved(plainest)
+        );
     }
     if compared.compared == 0 {
         return "no data: nothing could be compared, which does not mean that there is no cause".to_owned();
@@ -98,7 +112,6 @@ pub(super) fn notes(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Relation;
     use super::*;
     use bellwether_model::time::Timestamp;
 
