@@ -12,7 +12,7 @@ struct Lesson {
     examples: [(&'static str, &'static str); 2],
 }
 
-const LESSONS: [Lesson; 28] = [
+const LESSONS: [Lesson; 27] = [
     Lesson {
         command: "init",
         text: "The first step on a Prometheus of your own. It asks which metrics are there and writes a configuration with the rule packs that fit; nothing else is touched.",
@@ -67,14 +67,6 @@ const LESSONS: [Lesson; 28] = [
         ],
     },
     Lesson {
-        command: "eval",
-        text: "How often the right playbook comes first, and whether scores come true, beside plainer methods. It needs neither a ledger nor a configuration.",
-        examples: [
-            ("eval recommend", "live through a simulated history, about a minute"),
-            ("eval recommend --seed 7 --svg curves.svg", "another history, with both curves drawn"),
-        ],
-    },
-    Lesson {
         command: "signals",
         text: "A signal is one deviation of one series or column. Its state is open; ended, when the values came back; no data, when they stopped; or new normal, when they stayed for so long that they count as usual now.",
         examples: [
@@ -100,10 +92,10 @@ const LESSONS: [Lesson; 28] = [
     },
     Lesson {
         command: "eval",
-        text: "Needs neither a ledger nor a configuration. What is compared with is measured in the same run.",
+        text: "How often the right playbook, or the right cause, comes first, and whether scores come true, beside plainer methods in the same run. It needs neither a ledger nor a configuration.",
         examples: [
+            ("eval recommend --seed 7 --svg curves.svg", "live through a simulated history, about a minute, and draw how scores came true"),
             ("eval rca petshop-rca", "how often the known cause of an issue is named first"),
-            ("eval rca --output json", "every issue with its ranks, from the folder that BELLWETHER_DATA names"),
         ],
     },
     Lesson {

@@ -125,7 +125,7 @@ fn old_runtime(folder: &Path) -> PathBuf {
     let code = "struct base { const void *(*api)(unsigned); const char *(*version)(void); };\n\
                 static const void *api(unsigned n) { return 0; }\nstatic const char *version(void) { return \"1.17.0\"; }\n\
                 static const struct base own = { api, version };\nconst struct base *OrtGetApiBase(void) { return &own; }\n";
-    std::fs::write(&source, code).unwrap();
+    std::fs::write(&source, code).expect("the folder is there");
     let library = folder.join("libold.so");
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status().expect("a C compiler is there");
     assert!(built.success());
@@ -173,7 +173,7 @@ fn endpoint() -> (Served, Arc<Mutex<usize>>) {
         async move {
             let authorised = headers.get("authorization").is_some_and(|token| token == "Bearer s3cret");
             let texts = body["input"].as_array().cloned().unwrap_or_default();
-            *log.lock().unwrap() += texts.len();
+            *log.lock().expect("no test panics while it counts") += texts.len();
             let vector = |text: &Value| {
                 let mut numbers = [0.5, 0.0, 0.0];
                 numbers[text.as_str().map_or(0, str::len) % 3] += 1.0;
@@ -181,7 +181,7 @@ fn endpoint() -> (Served, Arc<Mutex<usize>>) {
             };
             let data: Vec<Value> = texts.iter().enumerate().map(|(i, t)| json!({"index": i, "embedding": vector(t)})).collect();
             let status = if authorised { 200 } else { 401 };
-            (axum::http::StatusCode::from_u16(status).unwrap(), axum::Json(json!({"data": data})))
+            (axum::http::StatusCode::from_u16(status).expect("a status"), axum::Json(json!({"data": data})))
         }
     };
     (Served::start(Router::new().route("/v1/embeddings", post(answer))), count)

@@ -353,7 +353,7 @@ mod tests {
         for (body, reason) in [
             (json!({"data": []}), "text 0 of 1 has no vector"),
             (json!({"data": [{"index": 7, "embedding": [1.0, 0.0, 0.0, 0.0]}]}), "numbers a vector 7"),
-            (json!({"data": [{"embedding": [1e39, 0.0, 0.0, 0.0]}]}), "not finite"),
+            (json!({"data": [{"embedding": [1e39, 0.0, 0.0, 0.0]}]}), "number out of range"),
             (json!({"vectors": []}), "its answer is not one"),
         ] {
             let url = serve(Router::new().route("/v1/embeddings", post(move || async move { Json(body) }))).await;

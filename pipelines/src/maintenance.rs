@@ -57,6 +57,7 @@ pub struct Maintenance {
 
 /// When a window is.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // a configuration has a handful of them
 pub enum When {
     /// Once, from the first instant up to, but without, the second.
     Once(Timestamp, Timestamp),

@@ -11,13 +11,37 @@ use bellwether_model::plan::Plan;
 use bellwether_model::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Next, Observations, StepError, step};
+use super::{Next, Observations, StepError};
 use crate::apiserver::ApiServer;
 use crate::drivers::{self, ActionId, Cluster, DriverError};
 use crate::journal::effect::Direction;
 use crate::journal::tests::{NOW, Scratch, approval, claim, claimed, decision, outside, plan};
 use crate::journal::transition::TransitionError;
 use crate::journal::{Journal, StoreError};
+
+/// What callers do: what was sent is looked at again at once.
+async fn step(journal: &Journal, cluster: &Cluster, id: &ExecutionId, observed: &Observations, now: Timestamp) -> Result<Next, StepError> {
+    loop {
+        match super::step(journal, cluster, id, observed, now).await? {
+            Next::Wait { at } if at <= now => {}
+            next => return Ok(next),
+        }
+    }
+}
+
+#[tokio::test]
+async fn stabilisation_begins_after_the_last_step_was_seen() {
+    let (scratch, (_server, cluster, plan)) = (Scratch::new(), world());
+    let journal = scratch.open().await;
+    let id = claimed(&journal, &plan).await;
+    assert_eq!(super::step(&journal, &cluster, &id, &nothing(), NOW).await.unwrap(), Next::Wait { at: NOW });
+    assert_eq!(journal.get(&id).await.unwrap().unwrap().state, Executing);
+    // The cluster took three seconds to answer, so the caller's next instant is later.
+    let Next::Measure { at: due, .. } = super::step(&journal, &cluster, &id, &nothing(), at(3)).await.unwrap() else {
+        panic!("asks for no measurement")
+    };
+    assert_eq!(due, at(63));
+}
 
 fn at(secs: i64) -> Timestamp {
     NOW + Span::from_secs(secs)

@@ -76,7 +76,7 @@ fn mistakes_are_shown_where_they_are() {
     let cases = [
         (format!("- {{name: w, {once}, covers: labels.pool = 3}}"), "b.yaml:1:", "is not a condition"),
         (
-            format!("- name: w\n  from: 2026-03-03T00:00:00Z\n  until: 2026-03-04T00:00:00Z\n  covers: label.pool == \"a\"\n"),
+            "- name: w\n  from: 2026-03-03T00:00:00Z\n  until: 2026-03-04T00:00:00Z\n  covers: label.pool == \"a\"\n".into(),
             "b.yaml:4:11: ",
             "did you mean labels?",
         ),

@@ -47,6 +47,7 @@ async fn a_plan_waits_for_approval_and_is_then_carried_out_once() {
     assert_eq!(world.post("org-admin", "/approve", word).await.problem(), (409, "conflict"));
 
     act_once(&world.services, NOW).await.unwrap();
+    act_once(&world.services, NOW).await.unwrap();
     let iris = world.server.get("InferenceService", Some("ml"), "iris").unwrap();
     assert_eq!(iris["spec"]["predictor"]["maxReplicas"], 7);
     let id = execution["execution_id"].as_str().unwrap();

@@ -86,7 +86,8 @@ impl Cells {
 /// `--positive`. `known` are the names that the current side has.
 pub fn predictions(before: &Cells, now: &Cells, told: &PredictionArgs, known: &BTreeSet<&str>) -> Result<Option<Predictions>, Failure> {
     for (option, name, may_come_later) in asked(told) {
-        if !now.columns.contains_key(name) && !(may_come_later && before.columns.contains_key(name)) {
+        let is_there = now.columns.contains_key(name) || (may_come_later && before.columns.contains_key(name));
+        if !is_there {
             let hint = suggestion(name, known.iter().copied());
             return Err(Failure::user(format!("{option}: the current data has no column {name:?}")).hint(hint));
         }
