@@ -121,7 +121,8 @@ pub fn neighbours(
     let query = embedder.embed(&[incident.summary.as_str()])?.pop().unwrap_or_default();
     let here = Context::of_incident(incident);
     let mut hits = index.top(&embedder_id, &query, k, |id| past(id).is_some())?;
-    hits.extend(index.top(&embedder_id, &query, k, |id| past(id).is_some_and(|one| !one.context.things.is_disjoint(&here.things)))?);
+    let is_kin = |one: &&Experience| one.ran_at <= at.now && !one.context.things.is_disjoint(&here.things);
+    hits.extend(index.top_of(&embedder_id, &query, k, experience.values().filter(is_kin).map(|one| one.run_id.as_str()))?);
     hits.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| a.id.cmp(&b.id)));
     hits.dedup_by(|a, b| a.id == b.id);
     let row = |similarity: f32, one: &Experience| Match {
