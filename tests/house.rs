@@ -30,7 +30,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("reqwest", &["bellwether-pipelines", "bellwether"]),
     ("fastembed", &["bellwether-embeddings"]),
     ("ort", &["bellwether-embeddings"]),
-    ("qdrant-client", &["bellwether-embeddings"]),
+    ("qdrant-client", &["bellwether-embeddings", "bellwether-tests"]),
     ("linfa", &["bellwether-detectors", "bellwether-embeddings"]),
     ("axum", &["bellwether", "bellwether-tests"]),
     ("clap", &["bellwether"]),

@@ -12,6 +12,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use crate::bellwether::Desk;
+use crate::qdrant::StandIn;
 use crate::servers::{Served, free_address};
 use crate::serving::Serving;
 
@@ -240,6 +241,50 @@ fn a_qdrant_that_is_down_or_slow_is_said_and_memory_answers() {
         let again = api.post("/recommend", &token, &question);
         assert!(again.header("bellwether-index").unwrap_or_default().contains(" s ago)"), "it is left alone for a while");
     }
+}
+
+#[test]
+fn a_qdrant_answers_as_memory_does_and_is_not_asked_while_it_is_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (qdrant, url) = runtime.block_on(StandIn::serve(None));
+    let desk = desk(&format!("{{qdrant: {{url: '{url}'}}}}"));
+    desk.run("ingest").expect(0);
+    let synced = desk.run("embeddings sync").expect(0).out;
+    assert!(synced.contains("Qdrant, collection bellwether: 4 written, 0 removed, 0 unchanged"), "{synced}");
+    let again = desk.run("embeddings sync --output json").expect(0).json();
+    assert_eq!(again["qdrant"], json!({"collection": "bellwether", "written": 0, "removed": 0, "unchanged": 4}));
+
+    let token = desk.run("token issue --subject ann --role viewer").expect(0).out;
+    let question = json!({"payload": {"summary": "latency_p95 is up on endpoint ml/iris, queue_depth too", "symptoms": ["latency_p95"]}});
+    let ask = || {
+        let api = Serving::start(&desk);
+        let answer = api.post("/recommend", &token, &question);
+        let index = answer.header("bellwether-index").unwrap_or_default().to_owned();
+        let mut found = answer.expect(200);
+        // Runs age while the test runs, in the ninth digit.
+        found[0]["score"] = json!(format!("{:.6}", found[0]["score"].as_f64().unwrap()));
+        assert_eq!(api.stop(), 0);
+        (index, found)
+    };
+    let (index, by_qdrant) = ask();
+    assert_eq!(index, "qdrant");
+    let with_qdrant = desk.read("bellwether.yaml");
+    desk.write("bellwether.yaml", &configuration(""));
+    assert_eq!(ask(), ("memory".to_owned(), by_qdrant));
+
+    // A run that Qdrant does not have yet: memory answers and says why, until Qdrant is made anew.
+    desk.write("bellwether.yaml", &with_qdrant);
+    desk.write("runs.jsonl", &past_run("r-5", "latency_p95 up on endpoint ml/iris, queue growing").replace("2026-06-01", "2026-06-02"));
+    desk.run("ingest").expect(0);
+    let (index, found) = ask();
+    assert!(index.starts_with("memory; Qdrant has 4 of 5 runs"), "{index}");
+    assert!(found[0]["justification"].as_str().unwrap().contains("r-5"), "{found}");
+    desk.run("embeddings rebuild").expect(1).says(&["1 of 5 runs have no vector", "embeddings sync"]);
+    desk.run("embeddings sync").expect(0);
+    let rebuilt = desk.run("embeddings rebuild --output json").expect(0).json();
+    assert_eq!((&rebuilt["index"], &rebuilt["vectors"], qdrant.points("bellwether").len()), (&json!("qdrant"), &json!(5), 5));
+    assert_eq!(ask(), ("qdrant".to_owned(), found));
+    assert!(qdrant.asked().iter().any(|call| call == "Points/Query"), "{:?}", qdrant.asked());
 }
 
 #[test]

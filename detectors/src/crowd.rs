@@ -17,7 +17,7 @@ use bellwether_model::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::band::{Band, Moments, is_measurement};
-use crate::detect::Evaluation;
+use crate::detect::{Evaluation, judged_from};
 use crate::rule::Rule;
 
 /// With fewer peers a newcomer is not judged.
@@ -130,9 +130,7 @@ impl Crowds {
     /// No crowd yet, for these rules. `known`: the signals that are open, of all windows.
     pub fn new(rules: &[Rule], known: &[Signal], at: &Evaluation) -> Self {
         let slots = |rule: &Rule| {
-            let open = known.iter().filter(|s| s.is_open() && s.rule == rule.name).map(|s| s.opened_at).min();
-            let pending = rule.gap.times(i64::from(rule.persistence.n()) - 1);
-            let from = open.map_or(at.since, |t| t.min(at.since)) - pending;
+            let from = rule.pends_from(judged_from(rule, known, at.since));
             let (width, slot) = (width(rule), |t: i64| t.div_euclid(width(rule)));
             Slots { width, range: (slot(from.micros()) - 1, slot(at.now.micros()) - 1), groups: BTreeMap::new() }
         };

@@ -121,15 +121,18 @@ impl Findings {
 /// The earliest sample that [`detect`] may need, given what it will be called with. Signals that closed at or after this
 /// time belong into its `known`.
 pub fn reaches_back_to(rules: &[Rule], open: &[Signal], since: Timestamp) -> Timestamp {
-    let opened = |rule: &Rule| open.iter().filter(|s| s.rule == rule.name && s.is_open()).map(|s| s.opened_at).min();
-    rules.iter().map(|rule| rule.reaches_back_to(opened(rule).map_or(since, |t| t.min(since)))).min().unwrap_or(since)
+    rules.iter().map(|rule| rule.reaches_back_to(judged_from(rule, open, since))).min().unwrap_or(since)
+}
+
+/// From when on a rule judges: as told, or from when the first of its open signals began.
+pub(crate) fn judged_from(rule: &Rule, open: &[Signal], since: Timestamp) -> Timestamp {
+    open.iter().filter(|s| s.rule == rule.name && s.is_open()).map(|s| s.opened_at).fold(since, Timestamp::min)
 }
 
 /// The latest mark at which a preset's course may have been saved to be continued on a series whose open signal began then, if it
 /// has one, when samples after `since` are judged.
 pub fn continues_from(rule: &Rule, opened_at: Option<Timestamp>, since: Timestamp) -> Timestamp {
-    let pending = rule.gap.times(i64::from(rule.persistence.n()) - 1);
-    opened_at.map_or(since, |t| t.min(since)) - pending
+    rule.pends_from(opened_at.map_or(since, |t| t.min(since)))
 }
 
 /// The metrics whose series must all be in one window, because a rule compares them with each other.

@@ -292,20 +292,25 @@ impl Rule {
         }
     }
 
+    /// The earliest point that may count towards a signal which opens at `from`: M of N looks that far back.
+    pub fn pends_from(&self, from: Timestamp) -> Timestamp {
+        from - self.gap.times(i64::from(self.persistence.n) - 1)
+    }
+
     /// The earliest point that judging from `from` on (or an open signal since `from`) may need.
     pub fn reaches_back_to(&self, from: Timestamp) -> Timestamp {
-        let pending = self.gap.times(i64::from(self.persistence.n) - 1);
+        let from = self.pends_from(from);
         let baseline = match self.method {
             MethodSpec::Zscore { season: Some(Season { cycle, slot }), .. } => Phases::reach_of(cycle, self.lookback) + slot,
             MethodSpec::Zscore { .. } | MethodSpec::Ewma { .. } => self.lookback,
             MethodSpec::Bound { .. } => Span::ZERO,
             MethodSpec::Preset { .. } | MethodSpec::Seasonal { .. } | MethodSpec::Mstl { .. } | MethodSpec::Peers { .. } => {
-                return (from - pending).min(course::begins(self.lookback, from - pending));
+                return from.min(course::begins(self.lookback, from));
             }
         };
         // Peers are those of up to two slots before, and what they need to be grown up.
         let peers = if self.peers.is_some() { self.gap } else { Span::ZERO };
-        from - pending - baseline - peers
+        from - baseline - peers
     }
 
     /// Whether the lookback holds a season.

@@ -83,6 +83,13 @@ impl Index {
         self.ids.is_empty()
     }
 
+    /// Makes room for so many more vectors.
+    pub fn reserve(&mut self, more: usize) {
+        self.ids.reserve(more);
+        self.rows.reserve(more * self.dimensions);
+        self.coarse.reserve(more);
+    }
+
     /// Adds a vector, or replaces the one of this id. It need not be of length 1.
     pub fn put(&mut self, id: &str, embedder_id: &str, vector: &[f32]) -> Result<(), IndexError> {
         let unit = self.unit(id, embedder_id, vector)?;

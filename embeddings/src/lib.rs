@@ -11,6 +11,7 @@
 //! * `onnx` — the same by a sentence model in a local folder;
 //! * [`index`] — the nearest vectors, exactly;
 //! * [`lexicon`] — texts by the words they share, and rankings made into one;
+//! * [`experience`] — what was done before and what came of it;
 //! * [mod@neighbours] — the past runs that resemble an incident: the stored result of the one step that needs an index;
 //! * [`past`] — all past runs with their vectors, kept up to date;
 //! * [`qdrant`] — the same vectors in a server of their own, found in the same order;
@@ -26,6 +27,7 @@ pub mod calibration;
 mod coarse;
 pub mod context;
 pub mod embed;
+pub mod experience;
 pub mod index;
 pub mod lexicon;
 pub mod logistic;
@@ -41,9 +43,10 @@ pub mod trial;
 
 pub use calibration::Calibration;
 pub use embed::{EmbedError, Embedder, HashingEmbedder, Recalled};
+pub use experience::{Experience, Runs};
 pub use index::{Hit, Index, IndexError};
 pub use lexicon::{Lexicon, fuse};
-pub use neighbours::{Experience, neighbours};
+pub use neighbours::neighbours;
 pub use onnx::OnnxEmbedder;
 pub use past::Past;
 pub use qdrant::{Qdrant, QdrantError};

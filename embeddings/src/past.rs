@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use bellwether_model::id::RunId;
 
 use crate::embed::digest;
+use crate::experience::{Experience, Runs};
 use crate::index::{Index, IndexError};
-use crate::neighbours::Experience;
 
 /// Past runs by id, and the index over their summaries. A vector is asked for once: as long as a run's summary stays, so does its vector.
 #[derive(Clone, Debug)]
 pub struct Past {
     index: Index,
-    runs: BTreeMap<RunId, Experience>,
+    runs: Runs,
     /// The digest of each run's summary.
     told: BTreeMap<RunId, String>,
     /// The digest of the text whose vector the index holds.
@@ -33,7 +33,7 @@ pub struct Missing<'a> {
 impl Past {
     /// No runs, in the space of this embedder.
     pub fn new(embedder_id: impl Into<String>, dimensions: usize) -> Self {
-        Self { index: Index::new(embedder_id, dimensions), runs: BTreeMap::new(), told: BTreeMap::new(), held: BTreeMap::new() }
+        Self { index: Index::new(embedder_id, dimensions), runs: Runs::default(), told: BTreeMap::new(), held: BTreeMap::new() }
     }
 
     /// The vectors of the runs' summaries, by run id. May hold runs that are no longer known.
@@ -41,8 +41,8 @@ impl Past {
         &self.index
     }
 
-    /// The runs by id.
-    pub fn runs(&self) -> &BTreeMap<RunId, Experience> {
+    /// The runs.
+    pub fn runs(&self) -> &Runs {
         &self.runs
     }
 
@@ -53,10 +53,11 @@ impl Past {
 
     /// Takes this for all that is known of past runs from now on; of several rows with one run id the newest counts.
     pub fn learn(&mut self, experience: impl IntoIterator<Item = Experience>) {
-        let runs = Experience::newest(experience);
+        let runs: Runs = experience.into_iter().collect();
         self.told = runs
             .iter()
-            .map(|(id, run)| {
+            .map(|run| {
+                let id = &run.run_id;
                 let same = self.runs.get(id).filter(|old| old.summary == run.summary).and_then(|_| self.told.get(id));
                 (id.clone(), same.cloned().unwrap_or_else(|| digest(&run.summary)))
             })
@@ -68,6 +69,11 @@ impl Past {
     pub fn missing(&self) -> Vec<Missing<'_>> {
         let without = self.told.iter().filter(|(id, digest)| self.held.get(*id) != Some(digest));
         without.filter_map(|(run_id, digest)| Some(Missing { run_id, digest, text: &self.runs.get(run_id)?.summary })).collect()
+    }
+
+    /// Makes room for so many more vectors.
+    pub fn reserve(&mut self, more: usize) {
+        self.index.reserve(more);
     }
 
     /// Takes a vector, where it is that of the run's summary: whether it is.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_model::id::{PlaybookId, RecommendationId, RunId};
+use bellwether_model::id::{PlaybookId, RecommendationId};
 use bellwether_model::incident::Incident;
 use bellwether_model::outcome::Effect;
 use bellwether_model::playbook::Playbook;
@@ -12,7 +12,7 @@ use bellwether_model::time::Timestamp;
 use crate::calibration::Calibration;
 use crate::context::{Context, Likeness};
 use crate::embed::words;
-use crate::neighbours::Experience;
+use crate::experience::Runs;
 pub use crate::neighbours::Moment;
 
 pub mod score;
@@ -40,7 +40,7 @@ pub struct Grounds<'a> {
     /// The past runs that resemble the incident.
     pub matches: &'a [Match],
     /// The same by id: what each was about.
-    pub experience: &'a BTreeMap<RunId, Experience>,
+    pub experience: &'a Runs,
     /// What there is to choose from.
     pub playbooks: &'a [Playbook],
     /// Playbooks that do not apply, and why.

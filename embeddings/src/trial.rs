@@ -7,9 +7,9 @@ mod causes;
 mod measure;
 mod world;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use bellwether_model::id::{PlaybookId, RoundId, RunId};
+use bellwether_model::id::{PlaybookId, RoundId};
 use bellwether_model::outcome::Effect;
 use bellwether_model::playbook::Playbook;
 use bellwether_model::recommendation::{Candidate, Match};
@@ -23,9 +23,10 @@ pub use world::{Episode, history, playbooks};
 
 use crate::calibration::{Calibration, Stated};
 use crate::embed::Embedder;
+use crate::experience::{Experience, Runs};
 use crate::index::{Index, IndexError};
 use crate::lexicon::Lexicon;
-use crate::neighbours::{Experience, neighbours};
+use crate::neighbours::neighbours;
 use crate::rank::{Grounds, Moment, NEIGHBOURS, rank};
 
 /// Share of recommendations that are carried out and verified.
@@ -195,8 +196,8 @@ pub struct Memory<'a> {
     ahead: VecDeque<&'a Experience>,
     index: Index,
     lexicon: Lexicon,
-    /// The runs that are over, by id.
-    pub known: BTreeMap<RunId, Experience>,
+    /// The runs that are over.
+    pub known: Runs,
 }
 
 impl<'a> Memory<'a> {
@@ -204,7 +205,7 @@ impl<'a> Memory<'a> {
         let mut ahead: Vec<&Experience> = episodes.iter().map(|e| &e.run).collect();
         ahead.sort_by(|a, b| (a.ran_at, &a.run_id).cmp(&(b.ran_at, &b.run_id)));
         let index = Index::new(embedder.id(), embedder.dimensions());
-        Self { embedder, ahead: ahead.into(), index, lexicon: Lexicon::default(), known: BTreeMap::new() }
+        Self { embedder, ahead: ahead.into(), index, lexicon: Lexicon::default(), known: Runs::default() }
     }
 
     /// Takes in what is over by now.
@@ -215,7 +216,7 @@ impl<'a> Memory<'a> {
             if Effect::of_word(&run.outcome) == Some(Effect::Effective) {
                 self.lexicon.add(run.run_id.as_str(), &run.summary);
             }
-            self.known.insert(run.run_id.clone(), run.clone());
+            self.known.insert(run.clone());
         }
         Ok(())
     }

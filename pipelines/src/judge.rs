@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_embeddings::{Calibration, Embedder, Experience, Grounds, Index, IndexError, neighbours, rank};
+use bellwether_embeddings::{Calibration, Embedder, Grounds, Index, IndexError, Runs, neighbours, rank};
 use bellwether_executor::journal::transition::OURSELVES;
 use bellwether_governance::binding::Governance;
 use bellwether_governance::history::History;
@@ -13,7 +13,7 @@ use bellwether_governance::plan::{At, Proposal, Unplannable};
 use bellwether_lineage::{Graph, correlate};
 use bellwether_model::decision::Decision;
 use bellwether_model::execution::{Execution, ExecutionState};
-use bellwether_model::id::{IncidentId, PlaybookId, RoundId, RunId, ServiceName};
+use bellwether_model::id::{IncidentId, PlaybookId, RoundId, ServiceName};
 use bellwether_model::incident::Incident;
 use bellwether_model::inventory::{Change, Inventory};
 use bellwether_model::outcome::{Effect, Outcome};
@@ -53,8 +53,8 @@ pub struct Evidence<'a> {
     pub open_signals: &'a [Signal],
     /// Past runs by text.
     pub index: &'a Index,
-    /// Past runs by id.
-    pub experience: &'a BTreeMap<RunId, Experience>,
+    /// Past runs.
+    pub experience: &'a Runs,
     /// How stated scores came true so far.
     pub calibration: &'a Calibration,
     /// When open incidents were last recommended for.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_embeddings::embed::digest;
-use bellwether_embeddings::{EmbedError, Embedder, Experience, IndexError, Past, Recalled};
+use bellwether_embeddings::{EmbedError, Embedder, Experience, IndexError, Past, Recalled, Runs};
 use bellwether_lake::tables::{EMBEDDINGS, StoredVector};
 use bellwether_lake::{Lake, LakeError, vectors};
 use bellwether_model::id::RunId;
@@ -187,6 +187,7 @@ pub async fn recollect(
 ) -> Result<(), VectorError> {
     past.learn(experience);
     let missing: Vec<String> = past.missing().iter().map(|m| m.run_id.to_string()).collect();
+    past.reserve(missing.len());
     for row in stored(session, embedder_id, "subject_id", &missing).await? {
         past.put(&row.subject_id, &row.text_digest, &row.embedder_id, &row.vector)?;
     }
@@ -357,11 +358,11 @@ async fn embed(embedding: &Embedding, batch: &[Subject]) -> Result<Vec<Vec<f32>>
 async fn subjects(session: &Session) -> Result<Vec<Subject>, SqlError> {
     let (runs, outcomes) = history(session).await?;
     let executed = executed(&outcomes);
-    let runs = Experience::newest(experience(session, &runs, &outcomes).await?);
+    let runs: Runs = experience(session, &runs, &outcomes).await?.into_iter().collect();
     let kind = |run: &RunId| if executed.contains(run) { "execution" } else { "run" };
     let mut all: Vec<Subject> = runs
-        .into_values()
-        .map(|run| Subject { id: run.run_id.to_string(), kind: kind(&run.run_id), digest: digest(&run.summary), text: run.summary })
+        .iter()
+        .map(|run| Subject { id: run.run_id.to_string(), kind: kind(&run.run_id), digest: digest(&run.summary), text: run.summary.clone() })
         .collect();
     let incidents: Vec<Incident> = session.rows("SELECT * FROM incidents_current ORDER BY incident_id").await?;
     all.extend(incidents.iter().map(of_incident));

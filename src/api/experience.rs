@@ -1,9 +1,11 @@
 //! Past runs by text, kept between requests: making the index anew for each would be most of the work.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use bellwether_embeddings::context::Context;
 use bellwether_embeddings::{Calibration, Embedder, Index, Past, Qdrant, Recalled, neighbours, rank};
+use bellwether_lake::Snapshot;
 use bellwether_lake::tables::{APPROVALS, OUTCOMES, PLANS, RECOMMENDATIONS, RUNS};
 use bellwether_model::id::RunId;
 use bellwether_model::incident::Incident;
@@ -11,7 +13,7 @@ use bellwether_model::recommendation::Match;
 use bellwether_model::time::{Span, Timestamp};
 use bellwether_pipelines::experience::{calibration, experience};
 use bellwether_pipelines::vectors::{self, Embedding, VectorError};
-use bellwether_sql::Session;
+use bellwether_sql::{Session, SessionOptions};
 use tokio::sync::Mutex;
 
 use super::problem::{Kind, Problem};
@@ -70,7 +72,7 @@ impl Remembered {
     ///
     /// # Errors
     /// The ledger cannot be read, or there is no vector of the incident. A Qdrant that fails is no error: the index in memory answers.
-    pub async fn neighbours(&self, session: &Session, incident: &Incident, at: &rank::Moment) -> Result<Found, Problem> {
+    pub async fn neighbours(&self, snapshot: &Snapshot, incident: &Incident, at: &rank::Moment) -> Result<Found, Problem> {
         let query = self.embedding.embed(&[&incident.summary]).await.map_err(|e| problem(&e))?.pop().unwrap_or_default();
         let texts = [(incident.summary.clone(), query.clone())].into();
         let texts = Embedder::Recalled(Recalled::new(self.embedding.id(), self.embedding.dimensions(), texts));
@@ -80,17 +82,25 @@ impl Remembered {
             Ok(Found { matches, learned, index: name })
         };
         let Some(qdrant) = &self.qdrant else {
-            let learned = self.learned(session, true, at.now).await?;
+            let learned = self.learned(snapshot, true, at.now).await?;
             return by(learned.past.clone().index(), learned, "memory".into());
         };
-        let known = self.learned(session, false, at.now).await?;
+        let known = self.learned(snapshot, false, at.now).await?;
         match self.ask(qdrant, &known.past, &query, incident, at.now).await {
             Ok(index) => by(&index, known, "qdrant".into()),
             Err(why) => {
-                let learned = self.learned(session, true, at.now).await?;
+                let learned = self.learned(snapshot, true, at.now).await?;
                 by(learned.past.clone().index(), learned, format!("memory; {why}"))
             }
         }
+    }
+
+    /// Learns what is new before somebody asks.
+    ///
+    /// # Errors
+    /// As [`Self::neighbours`]; whoever asks next tries again.
+    pub async fn keep_up(&self, snapshot: &Snapshot, now: Timestamp) -> Result<(), Problem> {
+        self.learned(snapshot, self.qdrant.is_none(), now).await.map(drop)
     }
 
     /// What Qdrant finds, where it holds what the ledger holds.
@@ -100,8 +110,8 @@ impl Remembered {
             return Err(format!("{why} ({} s ago)", now.since(at).secs()));
         }
         let here = Context::of_incident(incident);
-        let kin: Vec<&RunId> =
-            known.runs().values().filter(|run| !run.context.things.is_disjoint(&here.things)).map(|run| &run.run_id).collect();
+        let kin: BTreeSet<&RunId> = known.runs().about(&here).map(|run| &run.run_id).collect();
+        let kin: Vec<&RunId> = kin.into_iter().collect();
         let (held, near) = match futures::try_join!(qdrant.count(), qdrant.near(query, rank::NEIGHBOURS, now, &kin)) {
             Ok(answers) => answers,
             Err(error) => {
@@ -121,10 +131,9 @@ impl Remembered {
         Ok(near.index)
     }
 
-    /// What is known of past runs as this session sees them, with their vectors where these are wanted.
-    async fn learned(&self, session: &Session, with_vectors: bool, now: Timestamp) -> Result<Learned, Problem> {
-        let versions =
-            [&RUNS, &OUTCOMES, &RECOMMENDATIONS, &PLANS, &APPROVALS].map(|table| session.snapshot().table(table).map(|t| t.version));
+    /// What is known of past runs as of this snapshot, with their vectors where these are wanted.
+    async fn learned(&self, snapshot: &Snapshot, with_vectors: bool, now: Timestamp) -> Result<Learned, Problem> {
+        let versions = [&RUNS, &OUTCOMES, &RECOMMENDATIONS, &PLANS, &APPROVALS].map(|table| snapshot.table(table).map(|t| t.version));
         // Held while the index is made, so that requests that come together make it once.
         let mut slot = self.kept.lock().await;
         if let Some(kept) = slot.as_ref()
@@ -133,15 +142,16 @@ impl Remembered {
         {
             return Ok(kept.learned.clone());
         }
-        let (runs, outcomes) = vectors::history(session).await?;
-        let calibration = Arc::new(calibration(session, &outcomes).await?);
-        let all = experience(session, &runs, &outcomes).await?;
+        let session = Session::open(snapshot, SessionOptions::at(now)).await?;
+        let (runs, outcomes) = vectors::history(&session).await?;
+        let calibration = Arc::new(calibration(&session, &outcomes).await?);
+        let all = experience(&session, &runs, &outcomes).await?;
         let mut past =
             slot.take().map_or_else(|| Arc::new(Past::new(self.embedding.id(), self.embedding.dimensions())), |kept| kept.learned.past);
         let own = Arc::make_mut(&mut past);
         if with_vectors {
             let executed = vectors::executed(&outcomes);
-            let made = vectors::complete(own, all, &executed, &self.embedding, session, now).await;
+            let made = vectors::complete(own, all, &executed, &self.embedding, &session, now).await;
             let failed = made.map_or_else(Some, |made| made.without.map(VectorError::Endpoint));
             let learned = Learned { past, calibration };
             *slot = Some(Kept { versions, learned: learned.clone(), is_complete: failed.is_none() });

@@ -1,4 +1,4 @@
-//! What `serve` does by itself: jobs by the clock, the inbox into the ledger, and executions carried on.
+//! What `serve` does by itself: jobs by the clock, the inbox into the ledger, executions carried on, and past runs remembered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 
 use super::Services;
 use super::ledger;
-use super::meter::Meter;
 use super::problem::{Kind, Problem};
 use crate::failure::Failure;
 
@@ -53,6 +52,7 @@ pub async fn run(services: Arc<Services>, jobs: Vec<Job>, runner: Runner, stop: 
     let mut loops = JoinSet::new();
     loops.spawn(scheduled(services.clone(), jobs, runner, stop.clone()));
     loops.spawn(drain(services.clone(), stop.clone()));
+    loops.spawn(remember(services.clone(), stop.clone()));
     loops.spawn(act(services, stop));
     while loops.join_next().await.is_some() {}
 }
@@ -60,15 +60,15 @@ pub async fn run(services: Arc<Services>, jobs: Vec<Job>, runner: Runner, stop: 
 /// Runs the jobs of the schedule when they are due, each counted.
 async fn scheduled(services: Arc<Services>, jobs: Vec<Job>, runner: Runner, mut stop: Stop) {
     let (running, mut under_way) = watch::channel(0usize);
-    let (stopping, meter, clock) = (stop.0.clone(), services.meter.clone(), services.clock);
+    let (stopping, clock) = (stop.0.clone(), services.clock);
     let work = |task: Task, due: Timestamp| {
-        let (runner, running, stopping, meter) = (runner.clone(), &running, stopping.clone(), meter.clone());
+        let (runner, running, stopping, services) = (runner.clone(), &running, stopping.clone(), &services);
         async move {
             if *stopping.borrow() {
                 return Err("this process is stopping".to_owned());
             }
             running.send_modify(|n| *n += 1);
-            let mut run = Run { running, meter: &meter, task, clock, began: Instant::now(), result: "stopped" };
+            let mut run = Run { running, services, task, began: Instant::now(), result: "stopped" };
             let ended = runner(task, due).await;
             run.result = if ended.is_ok() { "done" } else { "failed" };
             ended.map_err(|failure| failure.to_string())
@@ -86,9 +86,8 @@ async fn scheduled(services: Arc<Services>, jobs: Vec<Job>, runner: Runner, mut 
 /// A run that is under way; counted when it is dropped, however it ended.
 struct Run<'a> {
     running: &'a watch::Sender<usize>,
-    meter: &'a Meter,
+    services: &'a Services,
     task: Task,
-    clock: fn() -> Timestamp,
     began: Instant,
     result: &'static str,
 }
@@ -97,7 +96,8 @@ impl Drop for Run<'_> {
     fn drop(&mut self) {
         let took = self.began.elapsed();
         tracing::info!(job = self.task.name(), result = self.result, seconds = took.as_secs_f64(), "job ended");
-        self.meter.job(self.task.name(), self.result, took, (self.clock)());
+        self.services.meter.job(self.task.name(), self.result, took, self.services.now());
+        self.services.news.notify_one();
         self.running.send_modify(|n| *n -= 1);
     }
 }
@@ -112,6 +112,7 @@ async fn drain(services: Arc<Services>, mut stop: Stop) {
             Ok(rows) => {
                 tracing::debug!(rows, "moved into the ledger");
                 services.meter.job("drain", "done", began.elapsed(), services.now());
+                services.news.notify_one();
             }
             Err(problem) => {
                 tracing::error!(problem = problem.detail, "what waits could not be moved into the ledger; it waits on");
@@ -120,6 +121,30 @@ async fn drain(services: Arc<Services>, mut stop: Stop) {
         }
         if stopping {
             return;
+        }
+    }
+}
+
+/// Keeps past runs at hand for recommendations: at the start, and when a job or the inbox brought news. The first question would wait for
+/// seconds where there are many. Without playbooks nothing is ever recommended, and nothing is kept.
+async fn remember(services: Arc<Services>, mut stop: Stop) {
+    while services.governance.playbooks().next().is_some() {
+        let (began, asked) = (Instant::now(), services.clone());
+        // It computes for long, and the API's threads must stay free.
+        let thread = tokio::task::spawn_blocking(move || {
+            tokio::runtime::Handle::current().block_on(async {
+                let snapshot = asked.lake.snapshot().await?;
+                asked.remembered.keep_up(&snapshot, asked.now()).await
+            })
+        });
+        let learned = thread.await.unwrap_or_else(|e| Err(Problem::new(Kind::Internal, format!("remembering stopped unexpectedly: {e}"))));
+        if let Err(problem) = &learned {
+            tracing::warn!(problem = problem.detail, "past runs could not be brought to mind; whoever asks next waits for them");
+        }
+        services.meter.job("remember", if learned.is_ok() { "done" } else { "failed" }, began.elapsed(), services.now());
+        tokio::select! {
+            () = stop.came() => return,
+            () = services.news.notified() => {}
         }
     }
 }

@@ -102,6 +102,8 @@ pub struct Services {
     pub rejects: lineage::Rejects,
     /// Rung when there is something to carry on.
     pub wake: Notify,
+    /// Rung when the ledger may have news.
+    pub news: Notify,
 }
 
 /// What is set for the API.
@@ -145,6 +147,7 @@ impl Services {
             ready: health::Ready::default(),
             rejects: lineage::Rejects::default(),
             wake: Notify::new(),
+            news: Notify::new(),
         })
     }
 

@@ -7,6 +7,7 @@ use axum::Json as JsonAnswer;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bellwether_embeddings::{Grounds, rank};
+use bellwether_lake::Snapshot;
 use bellwether_model::id::{IncidentId, PlaybookId, RoundId, SignalId};
 use bellwether_model::incident::{Incident, IncidentState};
 use bellwether_model::inventory::Entity;
@@ -16,8 +17,8 @@ use bellwether_model::series::Labels;
 use bellwether_model::signal::{Severity, Signal, Subject};
 use bellwether_model::time::Timestamp;
 use bellwether_pipelines::stored::Stored;
-use bellwether_sql::Session;
 use bellwether_sql::literal::text;
+use bellwether_sql::{Session, SessionOptions};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -118,14 +119,20 @@ pub async fn recommend(
     Json(request): Json<RecommendRequest>,
 ) -> Result<(HeaderMap, JsonAnswer<Vec<Recommended>>), Problem> {
     let top = request.top.unwrap_or(TOP.0).clamp(1, TOP.1);
-    let session = ledger::session(&services.lake, services.now()).await?;
-    let incident = match (request.signal_id, request.incident_id, request.payload) {
-        (Some(id), None, None) => of_signal_id(&session, &id).await?,
-        (None, Some(id), None) => ledger::incident(&session, id.as_str()).await?,
-        (None, None, Some(payload)) => described(&services, payload)?,
+    let session = async || ledger::session(&services.lake, services.now()).await;
+    let found = match (request.signal_id, request.incident_id, request.payload) {
+        (Some(id), None, None) => {
+            let session = session().await?;
+            newest(&services, &session, &of_signal_id(&session, &id).await?).await?
+        }
+        (None, Some(id), None) => {
+            let session = session().await?;
+            newest(&services, &session, &ledger::incident(&session, id.as_str()).await?).await?
+        }
+        (None, None, Some(payload)) => made(&services, &services.lake.snapshot().await?, &described(&services, payload)?).await?,
         _ => return Err(Problem::bad("give exactly one of signal_id, incident_id and payload")),
     };
-    let Newest { recommendation, is_stored, index } = newest(&services, &session, &incident).await?;
+    let Newest { recommendation, is_stored, index } = found;
     let mut headers = HeaderMap::new();
     if is_stored && let Ok(id) = HeaderValue::from_str(recommendation.recommendation_id.as_str()) {
         headers.insert(RECOMMENDATION, id);
@@ -187,14 +194,23 @@ pub async fn newest(services: &Services, session: &Session, incident: &Incident)
     if let Some(recommendation) = stored.into_iter().next() {
         return Ok(Newest { recommendation, is_stored: true, index: None });
     }
+    made(services, session.snapshot(), incident).await
+}
+
+/// A recommendation made now. A session over the ledger is opened only where something is to be asked that is not remembered.
+async fn made(services: &Services, snapshot: &Snapshot, incident: &Incident) -> Result<Newest, Problem> {
     let now = services.now();
     let at = rank::Moment { round_id: incident.round_id.clone(), now };
-    let Found { matches, learned, index } = services.remembered.neighbours(session, incident, &at).await?;
+    let Found { matches, learned, index } = services.remembered.neighbours(snapshot, incident, &at).await?;
     let playbooks: Vec<Playbook> = services.governance.playbooks().map(|p| p.playbook.clone()).collect();
     // Of what is only told in words, without labels, it is not known which object it is: preconditions cannot be looked at.
     let told = incident.root.is_none() && incident.signals.is_empty();
-    let exclusions =
-        if told { Vec::new() } else { services.governance.exclusions(incident, &Stored::of(session.clone(), now).inventory().await?) };
+    let exclusions = if told {
+        Vec::new()
+    } else {
+        let session = Session::open(snapshot, SessionOptions::at(now)).await?;
+        services.governance.exclusions(incident, &Stored::of(session, now).inventory().await?)
+    };
     let (experience, calibration) = (learned.past.runs(), &*learned.calibration);
     let grounds = Grounds { matches: &matches, experience, playbooks: &playbooks, exclusions: &exclusions, calibration };
     Ok(Newest { recommendation: rank::rank(incident, &grounds, &at, TOP.1), is_stored: false, index: Some(index) })

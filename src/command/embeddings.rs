@@ -110,7 +110,7 @@ async fn mirror(config: &Config, embedding: &Embedding, qdrant: &Qdrant, collect
     let sending = async {
         qdrant.prepare().await?;
         let held = qdrant.digests().await?;
-        let gone: Vec<RunId> = held.keys().filter(|run| !past.runs().contains_key(*run)).cloned().collect();
+        let gone: Vec<RunId> = held.keys().filter(|run| past.runs().get(run).is_none()).cloned().collect();
         qdrant.remove(&gone).await?;
         let written = qdrant.put(points(&past, |run| held.get(run) != past.digests().get(run))).await?;
         Ok(Mirrored { collection, written, removed: gone.len(), unchanged: past.runs().len() - written })
@@ -120,9 +120,9 @@ async fn mirror(config: &Config, embedding: &Embedding, qdrant: &Qdrant, collect
 
 /// The runs that are wanted, as points.
 fn points<'a>(past: &'a Past, wanted: impl Fn(&RunId) -> bool + 'a) -> impl Iterator<Item = Point> + 'a {
-    past.runs().iter().filter(move |(id, _)| wanted(id)).filter_map(|(id, run)| {
-        let vector = past.index().vector(id.as_str())?.to_vec();
-        Some(Point { run_id: id.clone(), ran_at: run.ran_at, text_digest: past.digests().get(id)?.clone(), vector })
+    past.runs().iter().filter(move |run| wanted(&run.run_id)).filter_map(|run| {
+        let (run_id, vector) = (run.run_id.clone(), past.index().vector(run.run_id.as_str())?.to_vec());
+        Some(Point { text_digest: past.digests().get(&run_id)?.clone(), run_id, ran_at: run.ran_at, vector })
     })
 }
 

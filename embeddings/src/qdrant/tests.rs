@@ -3,7 +3,8 @@
 use super::stand_in::StandIn;
 use super::*;
 use crate::embed::{Embedder, Recalled};
-use crate::neighbours::{Experience, Moment, neighbours};
+use crate::experience::{Experience, Runs};
+use crate::neighbours::{Moment, neighbours};
 use crate::rank::tests::incident;
 use bellwether_model::id::{PlaybookId, RoundId};
 
@@ -33,7 +34,7 @@ fn points() -> Vec<Point> {
     (0..60).map(point).collect()
 }
 
-fn experience(points: &[Point]) -> BTreeMap<RunId, Experience> {
+fn experience(points: &[Point]) -> Runs {
     let one = |p: &Point| Experience {
         run_id: p.run_id.clone(),
         playbook_id: PlaybookId::new("scale-up"),
@@ -42,7 +43,7 @@ fn experience(points: &[Point]) -> BTreeMap<RunId, Experience> {
         summary: String::new(),
         context: crate::context::Context::default(),
     };
-    points.iter().map(|p| (p.run_id.clone(), one(p))).collect()
+    points.iter().map(one).collect()
 }
 
 /// What the server finds is what the index in memory finds, in the same order, with the same similarities.

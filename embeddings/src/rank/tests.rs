@@ -6,6 +6,7 @@ use bellwether_model::signal::Severity;
 use proptest::prelude::*;
 
 use super::*;
+use crate::experience::Experience;
 
 const NOW: Timestamp = Timestamp::from_secs(2_000_000_000);
 
@@ -67,7 +68,7 @@ fn at() -> Moment {
 
 /// Ranks what happened, without a context and as shipped.
 fn ranked(matches: &[Match], playbooks: &[Playbook], exclusions: &[Exclusion], top: usize) -> Recommendation {
-    let (experience, calibration) = (BTreeMap::new(), Calibration::default());
+    let (experience, calibration) = (Runs::default(), Calibration::default());
     rank(&incident(), &Grounds { matches, experience: &experience, playbooks, exclusions, calibration: &calibration }, &at(), top)
 }
 
@@ -263,7 +264,7 @@ fn each_kind_of_trouble_finds_its_playbook() {
     ];
     let embedder = crate::embed::Embedder::default();
     let experience = (0..60).flat_map(|copy| {
-        told.into_iter().map(move |(playbook, texts)| crate::neighbours::Experience {
+        told.into_iter().map(move |(playbook, texts)| Experience {
             run_id: RunId::new(format!("{playbook}-{copy}")),
             playbook_id: PlaybookId::new(playbook),
             outcome: if copy % 5 == 4 { "ineffective" } else { "effective" }.into(),
@@ -272,13 +273,14 @@ fn each_kind_of_trouble_finds_its_playbook() {
             context: Context::default(),
         })
     });
-    let (index, by_run) = crate::neighbours::Experience::index(&embedder, experience).unwrap();
+    let runs: Runs = experience.collect();
+    let index = runs.index(&embedder).unwrap();
     let books: Vec<Playbook> = told.iter().map(|(id, _)| playbook(id, &[])).collect();
     for (expected, summary) in incidents {
         let incident = Incident { summary: summary.into(), ..incident() };
-        let matches = crate::neighbours::neighbours(&index, &embedder, &incident, &by_run, 50, &at()).unwrap();
+        let matches = crate::neighbours::neighbours(&index, &embedder, &incident, &runs, 50, &at()).unwrap();
         let calibration = Calibration::default();
-        let grounds = Grounds { matches: &matches, experience: &by_run, playbooks: &books, exclusions: &[], calibration: &calibration };
+        let grounds = Grounds { matches: &matches, experience: &runs, playbooks: &books, exclusions: &[], calibration: &calibration };
         let found = rank(&incident, &grounds, &at(), 3);
         let scored: Vec<String> =
             found.candidates.iter().map(|c| format!("{} {:.2} ({:.2})", c.playbook_id, c.score, c.similarity)).collect();
@@ -326,7 +328,7 @@ fn the_same_endpoint_gpu_and_error_say_more_and_are_cited() {
     };
     let here = Incident { summary: "latency_p95 up on endpoint ml/iris (gpu A100). upstream request timeout".into(), ..incident() };
     let ranked = |one: Experience| {
-        let experience = BTreeMap::from([(one.run_id.clone(), one)]);
+        let experience = Runs::from_iter([one]);
         let (books, calibration, matches) =
             ([playbook("scale-up", &[])], Calibration::default(), [past(0, "scale-up", 0.6, "effective", 1)]);
         let grounds = Grounds { matches: &matches, experience: &experience, playbooks: &books, exclusions: &[], calibration: &calibration };

@@ -12,8 +12,8 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Answer, ids};
+use crate::experience::Runs;
 use crate::lexicon::Lexicon;
-use crate::neighbours::Experience;
 use crate::rank::{NEIGHBOURS, wilson as lower_bound};
 
 /// Best first, then by id.
@@ -50,7 +50,7 @@ pub(super) fn wilson(matches: &[Match], now: Timestamp, books: &[Playbook]) -> A
 
 /// By the words that past runs share with the incident: of each playbook the run that shares most. Its part of all scores is taken for the
 /// probability.
-pub(super) fn words(helped: &Lexicon, known: &BTreeMap<RunId, Experience>, text: &str, books: &[Playbook]) -> Answer {
+pub(super) fn words(helped: &Lexicon, known: &Runs, text: &str, books: &[Playbook]) -> Answer {
     let mut scores: BTreeMap<&PlaybookId, f64> = BTreeMap::new();
     for (run, score) in helped.top(text, NEIGHBOURS, |_| true) {
         if let Some(playbook) = known.get(&RunId::new(run)).and_then(|one| ids(books).find(|id| **id == one.playbook_id)) {
@@ -63,10 +63,10 @@ pub(super) fn words(helped: &Lexicon, known: &BTreeMap<RunId, Experience>, text:
 }
 
 /// By how often each helped so far. How often it did when it was run is taken for the probability.
-pub(super) fn frequent(known: &BTreeMap<RunId, Experience>, books: &[Playbook]) -> Answer {
+pub(super) fn frequent(known: &Runs, books: &[Playbook]) -> Answer {
     let mut counts: BTreeMap<&PlaybookId, (f64, f64)> = ids(books).map(|id| (id, (0.0, 0.0))).collect();
     let all = known.len().max(1) as f64;
-    for one in known.values() {
+    for one in known.iter() {
         if let Some((ran, helped)) = counts.get_mut(&one.playbook_id) {
             *ran += 1.0;
             *helped += f64::from(u8::from(Effect::of_word(&one.outcome) == Some(Effect::Effective)));

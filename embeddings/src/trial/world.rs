@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::causes::{ASIDES, CAUSES, Cause, FAMILIES, GPUS, SERVICES};
 use crate::context::Context;
-use crate::neighbours::Experience;
+use crate::experience::Experience;
 
 /// When the simulated history begins.
 const BEGIN: Timestamp = Timestamp::from_secs(1_700_000_000);

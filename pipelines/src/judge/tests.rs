@@ -42,7 +42,7 @@ fn thought(transition: Option<Incident>, signals: &[Signal], executions: &[Execu
         open_incidents: &stored,
         open_signals: &[],
         index: &index,
-        experience: &BTreeMap::new(),
+        experience: &bellwether_embeddings::Runs::default(),
         calibration: &bellwether_embeddings::Calibration::default(),
         recommended: &BTreeMap::from([(IncidentId::new("inc-1"), at(1))]),
         executions,

@@ -57,6 +57,7 @@ async fn jobs_run_when_due_one_at_a_time_and_failures_are_counted() {
     assert!(rounds.load(Ordering::SeqCst) >= 2, "{}", rounds.load(Ordering::SeqCst));
     assert_eq!(most.load(Ordering::SeqCst), 1);
     for part in [
+        "bellwether_job_runs_total{job=\"remember\",result=\"done\"}",
         "bellwether_job_runs_total{job=\"ingest\",result=\"failed\"}",
         "bellwether_job_runs_total{job=\"report\",result=\"stopped\"}",
         "bellwether_last_success_timestamp_seconds{job=\"round\"}",

@@ -92,6 +92,7 @@ impl World {
             settings: Settings { sql_rows: 50, only_here: true },
             workers: crate::api::workers::Workers::start().unwrap(),
             meter: Arc::default(),
+            news: Default::default(),
             remembered: Default::default(),
             counted: Default::default(),
             ready: Default::default(),
