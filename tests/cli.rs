@@ -275,7 +275,17 @@ fn a_backtest_needs_a_folder_and_nothing_else() {
         assert!(ran.out.contains(words), "{words:?} is not in\n{}", ran.out);
     }
     let ran = desk.run("backtest set --rules chosen.yaml").expect(0);
-    assert!(ran.out.contains("judged by rules") && ran.out.contains("takes that for silence"), "{}", ran.out);
+    assert!(ran.out.contains("judged by rules") && !ran.out.contains("takes that for silence"), "it says the gap, too: {}", ran.out);
+    desk.write("plain.yaml", "detect: [{method: auto}]\n");
+    let ran = desk.run("backtest set --rules plain.yaml").expect(0);
+    assert!(ran.out.contains("takes that for silence"), "{}", ran.out);
+    desk.run("backtest set --fit plain.yaml").expect(1).says(&["plain.yaml is there already, and --fit did not write it"]);
+    assert!(desk.read("plain.yaml").starts_with("detect:"), "nothing is lost");
+    desk.write("quiet/x.csv", "TimeStamp,Value,Label\n2026-01-01 00:00:00,1,0\n2026-01-01 01:00:00,1,0\n");
+    let quiet = desk.run("backtest quiet --fail-below 0.5").expect(3);
+    assert!(quiet.out.contains("nothing is labelled as an event"), "{}", quiet.out);
+    quiet.says(&["event F1 is not known"]);
+    desk.run("backtest set --fail-below 60").expect(1).says(&["a number from 0 to 1"]);
     // A group that has its own entry is judged by that.
     desk.write(
         "grouped.yaml",

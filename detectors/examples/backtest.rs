@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let dir = args.next().ok_or("which folder? give one in NAB's or Microsoft's layout")?;
     let detector = args.next().unwrap_or_else(|| "auto".to_owned());
-    let series = folder::read(Path::new(&dir))?;
+    let series = folder::read(Path::new(&dir))?.series;
     let report = if detector.starts_with('{') {
         let rule: [Rule; 1] = [serde_json::from_str(&detector)?];
         let scores: Vec<Vec<f64>> = series.iter().map(|s| rules::scores(&rule, s)).collect();

@@ -32,7 +32,7 @@ fn published_figures_are_reproduced() {
         return;
     };
     let nab = Path::new(&data).join("nab");
-    let series = folder::read(&nab).unwrap();
+    let series = folder::read(&nab).unwrap().series;
     let series: Vec<_> = series.iter().collect();
     let expected: BTreeMap<String, Value> = serde_json::from_reader(File::open(nab.join("results/EXPECTED.json")).unwrap()).unwrap();
     assert!(expected.len() >= 8);

@@ -1,11 +1,12 @@
 //! `bellwether backtest`
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use bellwether_detectors::backtest::fit::{self, Both, Choice, Fitted};
-use bellwether_detectors::backtest::folder::{self, FolderError};
+use bellwether_detectors::backtest::folder::{self, FolderError, Labelled};
 use bellwether_detectors::backtest::labelled::LabelledSeries;
 use bellwether_detectors::backtest::{Report, evaluate, rules};
 use bellwether_detectors::preset::{self, Preset};
@@ -66,6 +67,9 @@ struct Account {
 
 /// Runs the command. `config` is asked for only where the ledger or its rules are.
 pub async fn run(config: impl FnOnce() -> Result<Config, Failure>, args: BacktestArgs, output: Output) -> Result<(), Failure> {
+    if let Some(bar) = args.fail_below.filter(|bar| !(0.0..=1.0).contains(bar)) {
+        return Err(Failure::user(format!("--fail-below {bar}: F1 is a number from 0 to 1")).hint("for 60 % write 0.6"));
+    }
     let config = if args.feedback { Some(config()?) } else { None };
     let detector = detector(&args, config.as_ref())?;
     let mut notes = Vec::new();
@@ -74,7 +78,11 @@ pub async fn run(config: impl FnOnce() -> Result<Config, Failure>, args: Backtes
             notes.push("what nobody labelled counts as normal".to_owned());
             ("feedback in the ledger".to_owned(), feedback::series(config).await?)
         }
-        (None, Some(dir)) => (dir.display().to_string(), read(dir)?),
+        (None, Some(dir)) => {
+            let Labelled { series, notes: odd } = read(dir)?;
+            notes.extend(odd);
+            (dir.display().to_string(), series)
+        }
         (None, None) => return Err(Failure::user("neither a folder nor --feedback was given")),
     };
     if let Detector::Rules { rules, .. } = &detector {
@@ -87,15 +95,15 @@ pub async fn run(config: impl FnOnce() -> Result<Config, Failure>, args: Backtes
     let (report, choice) = judging.await.map_err(|e| Failure::new(Kind::Internal, format!("judging stopped unexpectedly: {e}")))?;
     let account = Account { source, detector: detector.words(), report, choice, notes };
     if let (Some(path), Some(choice)) = (&args.fit, &account.choice) {
-        write(path, &settings::text(&account.source, choice, &account.report))?;
+        settings::save(path, &settings::text(&account.source, choice, &account.report, settings::gap(&series)))?;
     }
     draw(&args, &detector, &account, &series)?;
     output::print(output, &account, || figures::text(&account))?;
-    match args.fail_below {
-        Some(bar) if account.report.eventwise.f1 < bar => {
-            Err(Failure::new(Kind::Findings, format!("event F1 is {:.3}, below {bar}", account.report.eventwise.f1)))
-        }
-        _ => Ok(()),
+    let Some(bar) = args.fail_below else { return Ok(()) };
+    match account.report.eventwise {
+        None => Err(Failure::new(Kind::Findings, "nothing is labelled as an event, so event F1 is not known")),
+        Some(quality) if quality.f1 < bar => Err(Failure::new(Kind::Findings, format!("event F1 is {:.3}, below {bar}", quality.f1))),
+        Some(_) => Ok(()),
     }
 }
 
@@ -158,13 +166,13 @@ impl Detector {
 }
 
 /// The labelled series of a folder; where there are none, what would be.
-fn read(dir: &Path) -> Result<Vec<LabelledSeries>, Failure> {
+fn read(dir: &Path) -> Result<Labelled, Failure> {
     const LAYOUTS: &str = "NAB's layout is data/**/*.csv with timestamp,value and labels/combined_windows.json; \
                            Microsoft's is any *.csv with TimeStamp,Value,Label, where the label is 0 or 1";
     folder::read(dir).map_err(|e| {
         let failure = Failure::of(Kind::User, &e);
         match e {
-            FolderError::Row { .. } | FolderError::Windows { .. } => failure,
+            FolderError::File(_) | FolderError::Row { .. } | FolderError::Windows { .. } => failure,
             FolderError::Read { .. } | FolderError::Empty(_) | FolderError::Unlabelled(_) => failure.hint(LAYOUTS),
         }
     })
@@ -224,9 +232,14 @@ fn draw(args: &BacktestArgs, detector: &Detector, account: &Account, series: &[L
     }
     if let Some(dir) = &args.svg {
         std::fs::create_dir_all(dir).map_err(|e| Failure::user(format!("cannot make the folder {}: {e}", dir.display())))?;
+        let mut names = BTreeSet::new();
         for ((series, bands), outcome) in series.iter().zip(&bands).zip(&account.report.series) {
             let plain: String = series.name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-            let name = plain.strip_suffix(".csv").unwrap_or(&plain);
+            let mut name = plain.strip_suffix(".csv").unwrap_or(&plain).to_owned();
+            // a/b.csv and a-b.csv
+            while !names.insert(name.clone()) {
+                name.push_str("-2");
+            }
             write(&dir.join(format!("{name}.svg")), &picture(&account.detector, (series, bands), outcome))?;
         }
     }

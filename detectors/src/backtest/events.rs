@@ -11,6 +11,8 @@ use super::labelled::LabelledSeries;
 pub const BEFORE: usize = 1;
 /// An alarm this many points after an event still finds it.
 pub const AFTER: usize = 3;
+/// The score at which detectors decide.
+pub const LINE: f64 = 1.0;
 /// False alarms at most this many points apart are one.
 pub const APART: usize = 3;
 
@@ -71,7 +73,8 @@ pub fn counts(series: &LabelledSeries, scores: &[f64], threshold: f64) -> Counts
 /// The threshold with the best F1 over all events of some series (the highest of several), and that F1.
 ///
 /// Tried are the scores of rank 1, 2, 3, … up to 64, and then each a twentieth further down, as long as no more than the tenth
-/// part of all points are alarms: who calls more often is not listened to.
+/// part of all points are alarms: who calls more often is not listened to. The decision line is tried in any case, because a detector whose
+/// scores end in a plateau, such as a bound's, has no other.
 pub fn fit(series: &[&LabelledSeries], scores: &[&[f64]]) -> (f64, f64) {
     let mut ranked: Vec<f64> = scores.iter().flat_map(|s| s.iter().copied()).filter(|s| s.is_finite()).collect();
     ranked.sort_by(|a, b| b.total_cmp(a));
@@ -82,6 +85,11 @@ pub fn fit(series: &[&LabelledSeries], scores: &[&[f64]]) -> (f64, f64) {
         total.f1()
     };
     let (mut threshold, mut best) = (f64::INFINITY, f1(f64::INFINITY));
+    // A detector that always alarms has no line at all.
+    if ranked.last().is_some_and(|lowest| *lowest < LINE) {
+        let at_line = f1(LINE);
+        (threshold, best) = if at_line > best { (LINE, at_line) } else { (threshold, best) };
+    }
     let most = ranked.len().div_ceil(10);
     let mut rank = 0;
     while rank < most {
@@ -154,6 +162,11 @@ mod tests {
         (scores[10], scores[30], scores[20]) = (0.9, 0.3, 0.5);
         assert_eq!(fit(&[&series], &[&scores]), (0.3, 0.8));
         assert_eq!(fit(&[&series], &[&[1.0; 40]]), (f64::INFINITY, 0.0));
+        // A plateau of more than a tenth, which finds everything.
+        let mut plateau = vec![0.0; 40];
+        plateau[9..13].fill(100.0);
+        plateau[30..34].fill(100.0);
+        assert_eq!(fit(&[&series], &[&plateau]), (LINE, 1.0));
         assert_eq!(fit(&[], &[]), (f64::INFINITY, 1.0));
     }
 }

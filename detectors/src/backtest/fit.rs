@@ -191,7 +191,7 @@ mod tests {
         let share_of_spikes = choice.groups.get("spikes").unwrap_or(&choice.all).novelty;
         assert!(share_of_spikes.is_none_or(|share| share <= 0.25), "{choice:?}");
         // Of four fifths of ten events each group has eight: too few for a setting of its own, so by others' labels this is not known.
-        assert!(report.eventwise.f1 < 1.0);
+        assert!(report.eventwise.unwrap().f1 < 1.0);
         let few = LabelledSeries { events: Vec::new(), ..series[0].clone() };
         assert_eq!(fit(&[few], &scores[..1]).choice, Choice { all: Setting::UNKNOWN, groups: BTreeMap::new() });
         assert_eq!(fit(&[], &[]).choice.all, Setting::UNKNOWN);

@@ -23,6 +23,9 @@ type Windows = BTreeMap<String, Vec<(Timestamp, Timestamp)>>;
 /// Why a folder gives no labelled series.
 #[derive(Debug, Error)]
 pub enum FolderError {
+    /// It is one file.
+    #[error("{} is a file; give the folder that it is in", .0.display())]
+    File(PathBuf),
     /// It, or a file of it, cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Read {
@@ -55,11 +58,23 @@ pub enum FolderError {
     },
 }
 
-/// The labelled series of a folder, in order of name: the path of their file below `data/`, or below the folder.
+/// What a folder holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// The series, in order of name: the path of their file below `data/`, or below the folder.
+    pub series: Vec<LabelledSeries>,
+    /// What is odd about it, in words: labels that belong to nothing, times that come twice.
+    pub notes: Vec<String>,
+}
+
+/// The labelled series of a folder.
 ///
 /// # Errors
 /// The first thing that cannot be read, with file and line.
-pub fn read(folder: &Path) -> Result<Vec<LabelledSeries>, FolderError> {
+pub fn read(folder: &Path) -> Result<Labelled, FolderError> {
+    if folder.is_file() {
+        return Err(FolderError::File(folder.to_owned()));
+    }
     let data = Some(folder.join("data")).filter(|data| data.is_dir()).unwrap_or_else(|| folder.to_owned());
     let mut paths = Vec::new();
     walk(&data, &mut paths)?;
@@ -78,7 +93,37 @@ pub fn read(folder: &Path) -> Result<Vec<LabelledSeries>, FolderError> {
         };
         read.map_err(|row| FolderError::Row { folder: data.clone(), row })
     };
-    paths.iter().map(one).collect()
+    let series: Vec<LabelledSeries> = paths.iter().map(one).collect::<Result<_, _>>()?;
+    let notes = windows.iter().flat_map(|windows| astray(windows, &series)).chain(repeated(&series)).collect();
+    Ok(Labelled { series, notes })
+}
+
+/// Windows of files that are not there, and windows without a point.
+fn astray(windows: &Windows, series: &[LabelledSeries]) -> Vec<String> {
+    let by_name: BTreeMap<&str, &LabelledSeries> = series.iter().map(|s| (s.name.as_str(), s)).collect();
+    let (mut nowhere, mut empty) = (Vec::new(), Vec::new());
+    for (name, windows) in windows {
+        match by_name.get(name.as_str()) {
+            None => nowhere.push(name.as_str()),
+            Some(series) => {
+                let is_empty = |(from, to): &&(Timestamp, Timestamp)| {
+                    let (from, to) = (from.micros(), to.micros());
+                    !series.ts.iter().any(|t| (from..=to).contains(t))
+                };
+                empty.extend(windows.iter().filter(is_empty).map(|(from, to)| format!("{name} from {from} to {to}")));
+            }
+        }
+    }
+    let nowhere = nowhere.first().map(|first| format!("{WINDOWS} labels {} files that are not there, such as {first}", nowhere.len()));
+    let empty = empty.first().map(|first| format!("{} windows of {WINDOWS} have no point in them, such as {first}", empty.len()));
+    nowhere.into_iter().chain(empty).collect()
+}
+
+/// Points whose time was there before.
+fn repeated(series: &[LabelledSeries]) -> Option<String> {
+    let twice = |s: &LabelledSeries| s.ts.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    let (points, first) = (series.iter().map(twice).sum::<usize>(), series.iter().find(|s| twice(s) > 0)?);
+    Some(format!("{points} points have the time of the one before, such as in {}", first.name))
 }
 
 /// Whether the third column of a CSV is called `Label`.
@@ -134,13 +179,22 @@ mod tests {
     #[test]
     fn both_layouts_are_recognised() {
         let microsoft = folder("ms", &[("data/b/2.csv", CSV), ("data/a/1.csv", CSV), ("README.md", "no data")]);
-        let names: Vec<String> = read(&microsoft).unwrap().into_iter().map(|s| s.name).collect();
+        let names: Vec<String> = read(&microsoft).unwrap().series.into_iter().map(|s| s.name).collect();
         assert_eq!(names, ["a/1.csv", "b/2.csv"]);
         let plain = folder("plain", &[("mine.csv", CSV)]);
-        assert_eq!(read(&plain).unwrap()[0].events, std::iter::once(1..2).collect::<Vec<_>>());
-        let windows = r#"{"a/1.csv": [["2018-07-03 14:30:00.000000", "2018-07-03 16:00:00.000000"]]}"#;
+        assert_eq!(read(&plain).unwrap().series[0].events, std::iter::once(1..2).collect::<Vec<_>>());
+        let windows =
+            r#"{"a/1.csv": [["2018-07-03 14:30:00.000000", "2018-07-03 16:00:00.000000"], ["2019-01-01", "2019-01-02"]], "b.csv": []}"#;
         let nab = folder("nab", &[("data/a/1.csv", "timestamp,value\n2018-07-03 14:00:00,1\n2018-07-03 15:00:00,2\n"), (WINDOWS, windows)]);
-        assert_eq!(read(&nab).unwrap()[0].events, std::iter::once(1..2).collect::<Vec<_>>());
+        let read_nab = read(&nab).unwrap();
+        assert_eq!(read_nab.series[0].events, std::iter::once(1..2).collect::<Vec<_>>());
+        let astray = [
+            "labels/combined_windows.json labels 1 files that are not there, such as b.csv",
+            "1 windows of labels/combined_windows.json have no point in them, such as a/1.csv from 2019-01-01T00:00:00Z to 2019-01-02T00:00:00Z",
+        ];
+        assert_eq!(read_nab.notes, astray);
+        let twice = read(&folder("twice", &[("x.csv", &format!("{CSV}2018-07-03 15:00:00,3,0\n"))])).unwrap();
+        assert_eq!(twice.notes, ["1 points have the time of the one before, such as in x.csv"]);
     }
 
     #[test]
@@ -150,6 +204,7 @@ mod tests {
             assert!(error.contains(words), "{error}");
         };
         says(Path::new("/nowhere/at/all"), "/nowhere/at/all cannot be read");
+        says(&folder("file", &[("x.csv", CSV)]).join("x.csv"), "is a file; give the folder");
         says(&folder("empty", &[("notes.txt", "")]), "has no *.csv in it");
         says(&folder("unlabelled", &[("data/x.csv", "timestamp,value\n2018-07-03,1\n")]), "x.csv:1: no column Label");
         says(&folder("other", &[("data/x.csv", "time,in,out\n2018-07-03,1,7\n")]), "x.csv:1: no column Label");

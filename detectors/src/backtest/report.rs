@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::events::{self, Counts};
+use super::events::{self, Counts, LINE};
 use super::labelled::LabelledSeries;
 use super::nab::{self, PROFILES};
 use super::ranking::average_precision;
@@ -10,8 +10,6 @@ use crate::preset::{self, Preset};
 
 /// Into how many parts series are split; the threshold for one comes from the others.
 pub const FOLDS: usize = 5;
-/// The threshold where nothing was labelled to choose one by: the decision line.
-const LINE: f64 = 1.0;
 
 /// All that was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,14 +24,14 @@ pub struct Report {
     pub mean_ap: Option<f64>,
     /// Average precision of one ranking of all points.
     pub pooled_ap: Option<f64>,
-    /// Single points, at the thresholds of the other series.
-    pub pointwise: Quality,
+    /// Single points, at the thresholds of the other series; `None` without events, as all that follows of this kind.
+    pub pointwise: Option<Quality>,
     /// Events, at the thresholds of the other series.
-    pub eventwise: Quality,
+    pub eventwise: Option<Quality>,
     /// Events, at the decision line 1.0: what the detector does without any label.
-    pub at_line: Quality,
+    pub at_line: Option<Quality>,
     /// F1 over events at the one threshold that is best for these very series: what cannot be expected elsewhere.
-    pub fitted_event_f1: f64,
+    pub fitted_event_f1: Option<f64>,
     /// That threshold; `None` where silence was best.
     pub fitted_threshold: Option<f64>,
     /// Median time from an event's beginning to its first alarm, over events found, in seconds; `None` without any.
@@ -70,9 +68,10 @@ pub struct Quality {
     pub f1: f64,
 }
 
-impl From<Counts> for Quality {
-    fn from(counts: Counts) -> Self {
-        Self { precision: counts.precision(), recall: counts.recall(), f1: counts.f1() }
+impl Quality {
+    /// What counts come to; where nothing was to be found nothing can be said.
+    fn of(counts: Counts) -> Option<Self> {
+        (counts.events > 0).then(|| Self { precision: counts.precision(), recall: counts.recall(), f1: counts.f1() })
     }
 }
 
@@ -91,10 +90,10 @@ pub struct Outcome {
     pub found: usize,
     /// False alarms, grouped.
     pub invented: usize,
-    /// Single points.
-    pub pointwise: Quality,
-    /// Events.
-    pub eventwise: Quality,
+    /// Single points; `None` without events.
+    pub pointwise: Option<Quality>,
+    /// Events; `None` without any.
+    pub eventwise: Option<Quality>,
     /// Its part of the benchmark's scores, in the order of NAB's profiles, from 0 (silence) to 100; empty without events.
     pub nab: Vec<f64>,
     /// Median time from an event's beginning to its first alarm, in seconds; `None` where none was found.
@@ -206,8 +205,8 @@ impl Total {
             events: counts.events,
             found: counts.found,
             invented: counts.invented,
-            pointwise: points.into(),
-            eventwise: counts.into(),
+            pointwise: Quality::of(points),
+            eventwise: Quality::of(counts),
             nab: Vec::new(),
             delay_seconds: median(&mut delays),
             alarms_a_day: a_day(alarms.len(), series.days()),
@@ -223,10 +222,10 @@ impl Total {
             nab,
             mean_ap: (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64),
             pooled_ap: average_precision(self.ranked),
-            pointwise: self.points.into(),
-            eventwise: self.events.into(),
-            at_line: self.at_line.into(),
-            fitted_event_f1,
+            pointwise: Quality::of(self.points),
+            eventwise: Quality::of(self.events),
+            at_line: Quality::of(self.at_line),
+            fitted_event_f1: (self.events.events > 0).then_some(fitted_event_f1),
             fitted_threshold: finite(fitted_threshold),
             delay_seconds: median(&mut self.delays),
             alarms_a_day: a_day(self.alarms, self.days),
@@ -270,15 +269,16 @@ mod tests {
             scores[41] = if k == 5 { 0.4 } else { 1.0 };
         }
         let report = evaluate(&series, &scores);
-        assert_eq!((report.fitted_event_f1, report.fitted_threshold), (1.0, Some(0.4)));
+        assert_eq!((report.fitted_event_f1, report.fitted_threshold), (Some(1.0), Some(0.4)));
         // Series 5 shares its fold with series 0 and is judged by the threshold 1.0 of the others: missed.
-        assert_eq!((report.eventwise.recall, report.eventwise.precision), (5.0 / 6.0, 1.0));
+        let eventwise = report.eventwise.unwrap();
+        assert_eq!((eventwise.recall, eventwise.precision), (5.0 / 6.0, 1.0));
         assert_eq!((report.series[5].found, report.series[5].threshold), (0, Some(1.0)));
         // One of four labelled points is first, the other three are tied with all the rest.
         assert!((report.mean_ap.unwrap() - (1.0 + 3.0 * 0.04) / 4.0).abs() < 1e-12);
-        assert_eq!((report.delay_seconds, report.pointwise.precision), (Some(60.0), 1.0));
+        assert_eq!((report.delay_seconds, report.pointwise.unwrap().precision), (Some(60.0), 1.0));
         assert_eq!((report.series[0].nab.len(), report.series[5].nab[0]), (3, 0.0));
-        assert!(report.series[0].nab[0] > 90.0 && report.at_line.recall == 5.0 / 6.0);
+        assert!(report.series[0].nab[0] > 90.0 && report.at_line.unwrap().recall == 5.0 / 6.0);
     }
 
     #[test]
@@ -288,9 +288,14 @@ mod tests {
         let report = evaluate(&[series], &[vec![0.0, 0.0, 0.9, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]]);
         assert_eq!(
             (report.series[0].threshold, report.eventwise, report.eventwise),
-            (Some(1.0), report.at_line, Quality { precision: 1.0, recall: 1.0, f1: 1.0 })
+            (Some(1.0), report.at_line, Some(Quality { precision: 1.0, recall: 1.0, f1: 1.0 }))
         );
         let nothing = evaluate(&[], &[]);
         assert_eq!((nothing.points, nothing.mean_ap, nothing.alarms_a_day), (0, None, 0.0));
+        // Nothing is labelled: what would be right is not known.
+        let unlabelled = LabelledSeries { ts: (0..9).collect(), values: vec![0.0; 9], ..LabelledSeries::default() };
+        let report = evaluate(&[unlabelled], &[vec![2.0; 9]]);
+        assert_eq!((report.eventwise, report.pointwise, report.at_line, report.fitted_event_f1), (None, None, None, None));
+        assert_eq!((report.series[0].eventwise, report.series[0].alarms.len()), (None, 9));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bellwether_detectors::judging::Judging;
+use bellwether_governance::yaml::{self, LoadError};
 use bellwether_model::signal::Method;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -23,12 +24,9 @@ impl Fitted {
     /// Reads such a file.
     ///
     /// # Errors
-    /// Line (0 when unknown) and what is wrong there.
-    pub fn parse(text: &str) -> Result<Self, (u64, String)> {
-        serde_saphyr::from_str(text).map_err(|e| {
-            let e = e.without_snippet();
-            (e.location().map_or(0, |at| at.line()), e.to_string())
-        })
+    /// What is wrong, where in `file`, and what would be right.
+    pub fn parse(file: &str, text: &str) -> Result<Self, LoadError> {
+        yaml::parse(file, text)
     }
 
     /// The entries for a group: its own, where it has some.
@@ -53,7 +51,8 @@ pub(super) fn resolve(entry: Judging, metric: &str, rules: &str) -> Result<Vec<J
     let path = Path::new(rules).parent().unwrap_or(Path::new("")).join(name);
     let text = std::fs::read_to_string(&path)
         .map_err(|e| format!("fit: {} cannot be read: {e}; `bellwether backtest --fit {}` writes it", path.display(), path.display()))?;
-    let fitted = Fitted::parse(&text).map_err(|(line, message)| format!("fit: {}:{line}: {message}", path.display()))?;
+    let fitted = Fitted::parse(&path.display().to_string(), &text)
+        .map_err(|e| format!("fit: {e}; {}", e.hint.as_deref().unwrap_or("`bellwether backtest --fit` writes such files")))?;
     let chosen = fitted.of(metric);
     if chosen.is_empty() {
         return Err(format!("fit: {} chooses nothing", path.display()));
@@ -96,7 +95,11 @@ mod tests {
             (CHOSEN, "{method: ewma, fit: chosen.yaml}", "rules.yaml:2:"),
             (CHOSEN, "{method: auto, weight: 0.5, fit: chosen.yaml}", "leave them out"),
             ("detect: []\n", "{fit: chosen.yaml}", "chooses nothing"),
-            ("detect:\n  - {method: auto, wieght: 1}\n", "{fit: chosen.yaml}", "chosen.yaml:2: "),
+            (
+                "detect:\n  - {method: auto, wieght: 1}\n",
+                "{fit: chosen.yaml}",
+                "chosen.yaml:2:20: unknown key \"wieght\"; did you mean weight?",
+            ),
         ] {
             let error = load(chosen, entry).unwrap_err();
             assert!(error.contains(says), "{says:?} is not in {error}");

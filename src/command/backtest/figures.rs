@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use bellwether_detectors::backtest::Outcome;
 use bellwether_detectors::backtest::report::Quality;
+use bellwether_detectors::backtest::{Outcome, Report};
 use bellwether_model::time::Span;
 use serde_json::{Map, Value, json};
 
@@ -49,10 +49,10 @@ fn row(o: &Outcome) -> Figures {
     let values = vec![
         of_events(format!("{} of {}", o.found, o.events)),
         o.invented.to_string(),
-        if o.alarms.is_empty() { String::new() } else { share(o.pointwise.precision) },
-        of_events(share(o.pointwise.recall)),
-        of_events(share(o.pointwise.f1)),
-        of_events(share(o.eventwise.f1)),
+        o.pointwise.filter(|_| !o.alarms.is_empty()).map_or_else(String::new, |q| share(q.precision)),
+        o.pointwise.map_or_else(String::new, |q| share(q.recall)),
+        o.pointwise.map_or_else(String::new, |q| share(q.f1)),
+        o.eventwise.map_or_else(String::new, |q| share(q.f1)),
         o.average_precision.map_or_else(String::new, share),
         nab.join(", "),
         span(o.delay_seconds),
@@ -64,11 +64,13 @@ fn row(o: &Outcome) -> Figures {
 /// The figures of all series together.
 pub(super) fn totals(account: &Account) -> Vec<Total> {
     let report = &account.report;
-    let Quality { precision, recall, f1 } = report.eventwise;
-    let mut totals = vec![
-        ("Event F1", share(f1), format!("precision {precision:.3}, recall {recall:.3}")),
-        ("At the line 1.0", share(report.at_line.f1), format!("event F1; {:.2} alarms a day", report.alarms_a_day_at_line)),
-    ];
+    let mut totals = Vec::new();
+    if let Some(Quality { precision, recall, f1 }) = report.eventwise {
+        totals.push(("Event F1", share(f1), format!("precision {precision:.3}, recall {recall:.3}")));
+    }
+    if let Some(at_line) = report.at_line {
+        totals.push(("At the line 1.0", share(at_line.f1), format!("event F1; {:.2} alarms a day", report.alarms_a_day_at_line)));
+    }
     if let (Some(mean), Some(pooled)) = (report.mean_ap, report.pooled_ap) {
         totals.push(("Average precision", share(mean), format!("mean of series; {pooled:.3} over all points")));
     }
@@ -105,13 +107,7 @@ pub(super) fn text(account: &Account) -> String {
         report.events,
         account.detector
     );
-    let Quality { precision, recall, f1 } = report.eventwise;
-    let _ = writeln!(
-        out,
-        "events: precision {precision:.3}, recall {recall:.3}, F1 {f1:.3}, each series by the threshold that the others chose \
-         (F1 {:.3} with one fitted to all, {:.3} at the line 1.0 with {:.2} alarms a day)",
-        report.fitted_event_f1, report.at_line.f1, report.alarms_a_day_at_line
-    );
+    let _ = writeln!(out, "{}", of_events(report));
     if let (Some(mean), Some(pooled)) = (report.mean_ap, report.pooled_ap) {
         let _ = writeln!(out, "average precision: {mean:.3} as the mean of series, {pooled:.3} over all points");
     }
@@ -121,15 +117,37 @@ pub(super) fn text(account: &Account) -> String {
         let _ = writeln!(out, "NAB's score, where 0 is silence and 100 perfect: {}", scores.join(", "));
     }
     if let Some(choice) = &account.choice {
-        let _ = writeln!(out, "chosen for all series: {}", super::settings::entry(&choice.all));
+        let _ = writeln!(out, "chosen for all series: {}", super::settings::entry(&choice.all, None));
         for (group, setting) in &choice.groups {
-            let _ = writeln!(out, "chosen for {group}: {}", super::settings::entry(setting));
+            let _ = writeln!(out, "chosen for {group}: {}", super::settings::entry(setting, None));
         }
     }
     for note in &account.notes {
         let _ = writeln!(out, "note: {note}");
     }
     out
+}
+
+/// How well events were found, and by which threshold.
+fn of_events(report: &Report) -> String {
+    let at_line = report.alarms_a_day_at_line;
+    let (Some(Quality { precision, recall, f1 }), Some(line), Some(fitted)) = (report.eventwise, report.at_line, report.fitted_event_f1)
+    else {
+        return format!(
+            "nothing is labelled as an event, so nothing can be said of how well it is found; {at_line:.2} alarms a day at the line 1.0"
+        );
+    };
+    let found = format!("events: precision {precision:.3}, recall {recall:.3}, F1 {f1:.3}");
+    if report.series.len() < 2 {
+        return format!(
+            "{found} at the line 1.0 with {at_line:.2} alarms a day: there are no other series to choose a threshold by (F1 {fitted:.3} with one fitted to this one)"
+        );
+    }
+    format!(
+        "{found}, each series by the threshold that the others chose (F1 {fitted:.3} with one fitted to all, {:.3} at the line 1.0 with \
+         {at_line:.2} alarms a day)",
+        line.f1
+    )
 }
 
 fn words(profile: &str) -> &str {
