@@ -264,7 +264,7 @@ pub struct DriftArgs {
     /// How much a column counts for the whole, such as its importance to a model. Default 1.
     #[arg(long = "weight", value_name = "COLUMN=NUMBER", value_parser = weight)]
     pub weights: Vec<(String, f64)>,
-    /// The share of drifted columns from which the whole has drifted.
+    /// The share of drifted columns from which the whole has drifted, above 0.
     #[arg(long, default_value = "50%")]
     pub share: Ratio,
     /// Write the comparison as a page with all distributions drawn.

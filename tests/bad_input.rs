@@ -172,7 +172,7 @@ fn columns_without_values_or_variety_are_judged_without_a_number_that_is_none() 
     desk.write("ragged.csv", "varied,constant\n1,7\n1,7,9\n");
     let ragged = desk.run("drift then.csv ragged.csv").expect(1);
     assert_eq!(ragged.err.lines().count(), 1, "one clear error: {}", ragged.err);
-    ragged.says(&["ragged.csv is not a CSV file that can be read: found more fields"]);
+    ragged.says(&["ragged.csv:3: found more cells than the 2 of the first line"]);
     desk.write("half.parquet", "PAR1");
     desk.run("drift then.csv half.parquet").expect(1).says(&["half.parquet is not a Parquet file"]);
     desk.run("drift then.csv missing.csv").expect(1).says(&["missing.csv cannot be read"]);

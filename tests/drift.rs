@@ -82,6 +82,12 @@ fn a_profile_stands_for_its_file() {
     assert_eq!(desk.run("drift then.profile now.csv").expect(0).out, text, "the same files give the same answer");
     desk.run("drift now.csv --save-profile now.profile").expect(0);
     desk.run("drift then.profile now.profile --fail-on column").expect(3);
+    let (rows, kept) = (desk.read("now.csv"), desk.read("then.profile"));
+    desk.run("drift then.csv --save-profile now.csv").expect(1).says(&["now.csv is there already and is not a profile", "another file"]);
+    let other = "drift now.csv --save-profile then.profile --model orders@8";
+    desk.run(other).expect(1).says(&["is the profile of orders@7, not the profile of orders@8", "delete this one first"]);
+    assert!(desk.read("now.csv") == rows && desk.read("then.profile") == kept, "nothing is lost");
+    desk.run("drift now.csv --save-profile then.profile --model orders@7").expect(0);
     desk.write("then.profile", "{\"bellwether_profile\":1,\"rows\":3}");
     desk.run("drift then.profile now.csv").expect(1).says(&["then.profile is not a profile that can be read"]);
 }
@@ -94,7 +100,18 @@ fn logged_predictions_tell_performance_and_fairness() {
     let performance = &told["predictions"]["performance"];
     let accuracy = |of: &str| performance["now"][of]["accuracy"]["value"].as_f64().expect("a number");
     assert!((accuracy("estimated") - accuracy("realised")).abs() > 0.05 && performance["verdict"] == "fail", "{performance:#}");
-    desk.run(&format!("drift then.csv now.csv {all} --fail-on performance")).expect(3).says(&["does worse"]);
+    desk.run(&format!("drift then.csv now.csv {all} --fail-on performance")).expect(3).says(&["judged by accuracy", "does worse"]);
+    let own = |text: &str| {
+        let lines =
+            text.lines().enumerate().map(|(i, line)| if i == 0 { format!("{line},own") } else { format!("{line},{}", i.min(1_000)) });
+        lines.map(|line| line + "\n").collect::<String>()
+    };
+    desk.write("many.csv", &own(&orders(3_000, 0, 41, 100)));
+    let ask = "drift many.csv many.csv --column amount --probability probability --group own";
+    let many = desk.run(&format!("{ask} --html many.html")).expect(0).out;
+    assert!(many.lines().count() < 50 && many.contains("… and 970 smaller groups") && many.contains(" 1000  2001  "), "{many}");
+    assert!(desk.read("many.html").contains("… and 970 smaller groups"));
+    assert_eq!(desk.run(&format!("{ask} --output json")).expect(0).json()["predictions"]["fairness"]["groups"]["17"]["rows"], 1);
     let unlabelled = orders(3_000, 0, 41, 100).replace("label", "later");
     desk.write("unlabelled.csv", &unlabelled);
     let text = desk.run(&format!("drift then.csv unlabelled.csv {all}")).expect(0).out;
@@ -128,6 +145,8 @@ fn a_table_is_compared_with_its_past() {
     desk.run(&format!("drift --table rnus {days}")).expect(1).says(&["no table rnus", "did you mean runs?", "metric_samples"]);
     desk.run(&format!("drift --table metric_samples {days}")).expect(0);
     desk.run(&format!("drift --table series {days}")).expect(1).says(&["no time of their own", "--time"]);
+    let overlapping = "--before 2026-06-01..2026-06-22 --after 2026-06-21..2026-07-01";
+    desk.run(&format!("drift --table runs {overlapping}")).expect(1).says(&["overlap from 2026-06-21", "to 2026-06-22"]);
     desk.run("drift --table runs --before 2026-06-21..2026-06-01 --after 2026-06-21..2026-07-01").expect(2).says(&["is not before"]);
 }
 
@@ -143,7 +162,25 @@ fn what_cannot_be_judged_does_not_pass() {
     run("--probability probability --label labl", 1, &["no column \"labl\""]);
     run("--probability amount", 1, &["a probability is 0 to 1"]);
     run("--probability probability --label label --positive maybe", 1, &["no label and no decision is \"maybe\"", "known: 0, 1"]);
-    run("--share 2", 1, &["a share is 0 to 1"]);
+    for share in ["0", "2"] {
+        run(&format!("--share {share}"), 1, &["above 0 and at most 1"]);
+    }
+    for (options, words) in [
+        ("--group group", "--group needs --probability or --prediction"),
+        ("--label label", "--label needs --probability"),
+        ("--prediction label", "--prediction needs --group"),
+        ("--positive 1", "--positive needs --label or --prediction"),
+        ("--threshold 0.7", "--threshold needs --probability"),
+        ("--threshold 2", "--threshold is 2, but a probability is 0 to 1"),
+        ("--probability probability --label paid", "no label is 1, true or yes: they are \"card\", \"cash\""),
+        ("--prediction paid --group group", "no decision is 1, true or yes"),
+        ("--prediction paid --group group", "--positive VALUE says which"),
+    ] {
+        run(options, 1, &[words]);
+    }
+    desk.run("drift then.csv --save-profile p.profile --html").expect(1).says(&["need something to compare with"]);
+    desk.write("none.csv", &orders(3_000, 0, 41, 100).replace(",1,", ",0,"));
+    desk.run("drift none.csv none.csv --probability probability --label label").expect(0);
     run("--prediction label --group paid --positive 1 --column order --fail-on column", 3, &["no column could be judged"]);
     desk.write("few.csv", &orders(9, 0, 41, 100));
     desk.run("drift then.csv few.csv --prediction label --group group --fail-on fairness")
@@ -166,6 +203,34 @@ fn a_column_that_drifted_by_its_nulls_says_so_first() {
     let amount = column(&told, "amount");
     assert!(amount["change"].as_str().is_some_and(|c| c.starts_with("the share of nulls rose from 0 % to 30 %")), "{amount:#}");
     assert_eq!((amount["measure"].as_str(), amount["verdict"].as_str()), (Some("z"), Some("fail")));
+}
+
+/// Numbers that are not finite are odd numbers; another text makes a column one of texts, and is named.
+#[test]
+fn a_stray_text_among_numbers_is_named() {
+    let desk = Desk::new();
+    let rows = |odd: &str| {
+        let cell = |n: u32| if n == 56 || n == 99 { odd.to_owned() } else { (n * 7_919 % 911).to_string() };
+        format!("amount,paid\n{}", (0..200).map(|n| format!("{},{}\n", cell(n), n % 7)).collect::<String>())
+    };
+    desk.write("then.csv", &rows("5"));
+    desk.write("now.csv", &rows("oops"));
+    desk.write("nan.csv", &rows("nan"));
+    desk.run("drift then.csv --save-profile then.profile").expect(0);
+    let finding = |files: &str| {
+        let told = desk.run(&format!("drift {files} --output json")).expect(0).json();
+        let amount = column(&told, "amount");
+        (amount["verdict"].as_str().unwrap_or_default().to_owned(), amount["findings"][0].as_str().unwrap_or_default().to_owned())
+    };
+    let stray = ("fail".to_owned(), "the type changed: \"oops\" in row 57 is no number".to_owned());
+    for files in ["then.csv now.csv", "now.csv then.csv", "then.profile now.csv"] {
+        assert_eq!(finding(files), stray, "{files}");
+    }
+    for files in ["then.csv nan.csv", "nan.csv nan.csv", "then.profile nan.csv"] {
+        assert_eq!(finding(files), ("pass".to_owned(), "2 values are no numbers".to_owned()), "{files}");
+    }
+    desk.write("semicolons.csv", &rows("5").replace(',', ";"));
+    desk.run("drift then.csv semicolons.csv").expect(1).says(&["semicolons.csv", "look separated by \";\""]);
 }
 
 /// What a classifier said of rows may lie in the ledger, in members of a JSON column too.
@@ -233,6 +298,7 @@ fn a_model_is_told_by_the_profiles_of_what_feeds_it() {
         assert!(text.contains(words), "{words:?} is not in\n{text}");
     }
     desk.run("drift --model iris --fail-on column").expect(3).says(&["1 of 2 columns drifted"]);
+    desk.run("drift --model iris --html").expect(1).says(&["of a model, --html", "--output json"]);
     desk.run("drift --model rose").expect(1).says(&["there is no model or endpoint \"rose\""]);
     desk.write("a.csv", "a\n1\n");
     desk.run("drift a.csv a.csv --model rose").expect(1).says(&["--save-profile"]);

@@ -5,14 +5,17 @@
 //! read once, part by part, into sketches.
 //!
 //! Modules in reading order: [`delimited`] and [`lines`] — parts of a text file; [`sketched`] — any file in one pass; [`profile`] — sketches
-//! that are kept; [`cells`] — single columns row by row.
+//! that are kept; [`cells`] — single columns row by row; [`faults`] — what is wrong with a file, and where; [`times`] and [`types`] — what
+//! is not compared.
 
 pub mod cells;
 mod delimited;
+mod faults;
 mod lines;
 pub mod profile;
 pub mod sketched;
 mod times;
+mod types;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -73,7 +76,7 @@ pub enum Content {
     },
     /// Times, nested values, binary data.
     Other {
-        /// The type, as its library names it.
+        /// The type in a word.
         name: String,
     },
 }
@@ -153,22 +156,27 @@ impl Table {
 /// # Errors
 /// When it cannot be read, is empty, or is not what its extension says.
 pub fn read(path: &Path) -> Result<Table, FileError> {
-    let file = open(path)?;
-    let format = Format::of(path)?;
-    let wrong = FileError::text(path, format);
+    let (file, format) = open(path)?;
+    let wrong = faults::located(path, format);
+    let columns = |frame| of_frame(frame, matches!(format, Format::Delimited(_)));
     match format {
-        Format::Delimited(separator) => csv(path, separator, None).and_then(of_frame).map_err(wrong),
-        Format::JsonLines => json(file, JsonFormat::JsonLines).and_then(of_frame).map_err(wrong),
-        Format::Json => json(file, JsonFormat::Json).and_then(of_frame).map_err(wrong),
+        Format::Delimited(separator) => csv(path, separator, None).and_then(columns).map_err(wrong),
+        Format::JsonLines => json(file, JsonFormat::JsonLines).and_then(columns).map_err(wrong),
+        Format::Json => json(file, JsonFormat::Json).and_then(columns).map_err(wrong),
         Format::Parquet => parquet(path, file),
     }
 }
 
-/// Opens a file that has something in it.
-fn open(path: &Path) -> Result<File, FileError> {
+/// Opens a file that has something in it, and begins as its extension says.
+fn open(path: &Path) -> Result<(File, Format), FileError> {
     let file = File::open(path).map_err(FileError::read(path))?;
     let size = file.metadata().map_err(FileError::read(path))?.len();
-    if size == 0 { Err(FileError::Empty { path: path.to_owned() }) } else { Ok(file) }
+    if size == 0 {
+        return Err(FileError::Empty { path: path.to_owned() });
+    }
+    let format = Format::of(path)?;
+    faults::refuse(path, format)?;
+    Ok((file, format))
 }
 
 /// Reads CSV in which missing cells and a few words are nulls. Types are inferred from so many rows: `None` is all of them, 0 that all is text.
@@ -186,12 +194,14 @@ fn json(file: File, format: JsonFormat) -> Result<DataFrame, PolarsError> {
     JsonReader::new(std::io::BufReader::new(file)).with_json_format(format).infer_schema_len(None).finish()
 }
 
-fn of_frame(frame: DataFrame) -> Result<Table, PolarsError> {
-    let columns = frame.columns().iter().map(|c| Ok((c.name().trim().to_owned(), of_polars(c)?))).collect::<Result<_, PolarsError>>()?;
+/// `is_untyped` where all that a file holds is text.
+fn of_frame(frame: DataFrame, is_untyped: bool) -> Result<Table, PolarsError> {
+    let of = |c: &PolarsColumn| Ok((c.name().trim().to_owned(), of_polars(c, is_untyped)?));
+    let columns = frame.columns().iter().map(of).collect::<Result<_, PolarsError>>()?;
     Ok(Table { rows: frame.height() as u64, columns })
 }
 
-fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
+fn of_polars(column: &PolarsColumn, is_untyped: bool) -> Result<Content, PolarsError> {
     let nulls = column.null_count() as u64;
     // A text file tells types by its values: where there is none, there is no type either.
     if nulls == column.len() as u64 {
@@ -203,11 +213,19 @@ fn of_polars(column: &PolarsColumn) -> Result<Content, PolarsError> {
             Content::Numbers { values: numbers.f64()?.iter().flatten().collect(), nulls }
         }
         PolarsType::String if column.str()?.iter().flatten().all(times::is_time) => times::column(),
+        PolarsType::String if let Some(values) = odd_numbers(column).filter(|_| is_untyped) => Content::Numbers { values, nulls },
         PolarsType::String => Content::Categories { counts: counted(column.str()?.iter().flatten().map(str::to_owned)), nulls },
         PolarsType::Boolean => Content::Categories { counts: counted(column.bool()?.iter().flatten().map(|b| b.to_string())), nulls },
         PolarsType::Null => Content::Nulls { nulls },
-        other => Content::Other { name: other.to_string() },
+        other => Content::Other { name: types::of_polars(other) },
     })
+}
+
+/// Texts that are all numbers, some of them not finite (`NaN`, `-nan`, `inf`), which Polars takes for words.
+fn odd_numbers(column: &PolarsColumn) -> Option<Vec<f64>> {
+    let texts = column.str().ok()?;
+    let values: Vec<f64> = texts.iter().flatten().map(|text| delimited::number(text.as_bytes())).collect::<Option<_>>()?;
+    values.iter().any(|v| !v.is_finite()).then_some(values)
 }
 
 fn counted(values: impl Iterator<Item = String>) -> BTreeMap<String, u64> {
@@ -236,7 +254,7 @@ fn empty(kind: &DataType) -> Content {
             Content::Categories { counts: BTreeMap::new(), nulls: 0 }
         }
         DataType::Null => Content::Nulls { nulls: 0 },
-        other => Content::Other { name: other.to_string() },
+        other => Content::Other { name: types::of_arrow(other) },
     }
 }
 
@@ -309,6 +327,12 @@ mod tests {
             [read(&path).unwrap(), sketched::sketch(&path, None, 1).unwrap()]
         };
         let lines = "{\"day\": \"2026-01-30\", \"at\": \"2026-01-30 10:00\", \"cohort\": \"2026-01\"}\n{\"day\": \"2026-01-31\", \"at\": null, \"cohort\": \"b\"}\n";
+        let odd = "n,i,word\n1.5,3,nan\nnan,NaN,inf\n-nan,,x\n inf,7,\n";
+        for table in sketch(odd) {
+            let kinds = ["n", "i", "word"].map(|name| (column(&table, name).kind().to_owned(), column(&table, name).values()));
+            let expected = [("number", 4), ("number", 3), ("category", 3)].map(|(kind, values)| (kind.to_owned(), values));
+            assert_eq!(kinds, expected, "numbers that are not finite are none the less numbers: {table:?}");
+        }
         for table in [dated, lines].into_iter().flat_map(sketch) {
             let kinds = ["day", "at", "cohort"].map(|name| column(&table, name).kind().to_owned());
             assert_eq!(kinds, [TIME, TIME, "category"], "days and instants are no categories");
@@ -341,7 +365,9 @@ mod tests {
             column(&table, "b"),
             &Content::Categories { counts: [("false".to_owned(), 1), ("true".to_owned(), 2)].into(), nulls: 0 }
         );
-        assert!(matches!(column(&table, "t"), Content::Other { .. }));
+        assert_eq!(column(&table, "t").kind(), TIME);
+        let nested = DataType::List(Arc::new(arrow::datatypes::Field::new("item", DataType::Int32, true)));
+        assert_eq!(empty(&nested).kind(), "list", "a type is a word");
         assert_eq!(column(&table, "none"), &Content::Nulls { nulls: 3 });
         assert!(matches!(written("a.parquet", &content[..content.len() / 2]), Err(FileError::Parquet { .. })));
     }
@@ -350,9 +376,7 @@ mod tests {
     fn what_cannot_be_read_says_so() {
         assert!(matches!(written("a.csv", b""), Err(FileError::Empty { .. })));
         assert!(matches!(written("a.xlsx", b"x"), Err(FileError::Unknown { .. })));
-        assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(FileError::Text { format: "JSONL", .. })));
-        let ragged = written("a.csv", b"a,b\n1,2,3\n").unwrap_err().to_string();
-        assert!(ragged.contains("can be read: ") && !ragged.contains('\n') && !ragged.contains("truncate_ragged_lines"), "{ragged}");
+        assert!(matches!(written("a.jsonl", b"{\"a\": "), Err(FileError::Line { line: 1, .. })));
         assert!(matches!(read(Path::new("/nowhere/a.csv")), Err(FileError::Read { .. })));
         let no_rows = written("a.csv", b"a,b\n").unwrap();
         assert_eq!((no_rows.rows, column(&no_rows, "a")), (0, &Content::Nulls { nulls: 0 }), "without a value there is no type");

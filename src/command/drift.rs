@@ -2,6 +2,7 @@
 
 mod logged;
 pub mod model;
+mod retyped;
 pub mod table;
 
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ use crate::drift::predictions::fairness_verdict;
 use crate::drift::{page, text};
 use crate::failure::{Failure, Kind};
 use crate::output;
-use logged::{Cells, asked, predictions};
+use logged::{Cells, asked, predictions, usable};
 
 /// Files of up to so many bytes together are compared exactly; larger ones are read in one pass into profiles.
 const EXACT: u64 = 128 << 20;
@@ -36,6 +37,9 @@ pub async fn run(rule: DriftRule, args: DriftArgs, output: Output) -> Result<(),
         return Err(Failure::new(Kind::Internal, "neither files nor a table were named"));
     };
     let question = question(rule, &args)?;
+    if current.is_none() && (args.html.is_some() || !args.fail_on.is_empty()) {
+        return Err(Failure::user("--html and --fail-on need something to compare with").hint("name the current data too"));
+    }
     let exact = is_exact(reference, current.as_deref());
     let before = read(reference, None, exact, SEEDS[0]).await?;
     if let Some(path) = &args.save_profile {
@@ -53,6 +57,7 @@ pub async fn run(rule: DriftRule, args: DriftArgs, output: Output) -> Result<(),
     let found = predictions(&was, &is, told, &now.table.columns.iter().map(|(n, _)| n.as_str()).collect())?;
     let mut account = judged(before, now, &question)?;
     account.predictions = found;
+    retyped::name_strays(&mut account, reference, current).await?;
     tell(&account, &args, output)
 }
 
@@ -71,8 +76,10 @@ fn question(rule: DriftRule, args: &DriftArgs) -> Result<Question, Failure> {
     {
         return Err(Failure::user("--fail-on fairness needs --group COLUMN, and --prediction or --probability COLUMN"));
     }
-    if !(0.0..=1.0).contains(&args.share.0) {
-        return Err(Failure::user(format!("--share is {}, but a share is 0 to 1, or 0% to 100%", args.share.0)));
+    usable(told)?;
+    if !(args.share.0 > 0.0 && args.share.0 <= 1.0) {
+        let wrong = format!("--share is {}, but the share from which the whole has drifted is above 0 and at most 1 (100%)", args.share.0);
+        return Err(Failure::user(wrong));
     }
     rule.validate().map_err(|e| Failure::config(format!("judge.drift: {e}")))?;
     Ok(Question {
@@ -131,6 +138,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 fn keep(path: &Path, known: &Known, model: Option<String>) -> Result<(), Failure> {
     let origin = Origin { made_of: known.side.name.clone(), model: model.or_else(|| known.side.model.clone()) };
+    spare(path, origin.model.as_deref())?;
     profile::save(path, &known.table, &origin, SEEDS[0]).map_err(|e| Failure::of(Kind::User, &e))?;
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
     eprintln!(
@@ -141,6 +149,22 @@ fn keep(path: &Path, known: &Known, model: Option<String>) -> Result<(), Failure
         size.div_ceil(1_024)
     );
     Ok(())
+}
+
+/// Refuses to write a profile over anything but a profile of the same model.
+fn spare(path: &Path, model: Option<&str>) -> Result<(), Failure> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let of = |model: Option<&str>| model.map_or_else(|| "a profile without --model".to_owned(), |m| format!("the profile of {m}"));
+    let is = match profile::load(path) {
+        Ok((_, old)) if old.model.as_deref() == model => return Ok(()),
+        Ok((_, old)) => format!("{}, not {}", of(old.model.as_deref()), of(model)),
+        Err(_) if is_profile(path) => "a profile that cannot be read".to_owned(),
+        Err(_) => "not a profile".to_owned(),
+    };
+    let wrong = format!("--save-profile: {} is there already and is {is}", path.display());
+    Err(Failure::user(wrong).hint("name another file, or delete this one first"))
 }
 
 /// Prints and writes what was found, and fails where that was asked for.
@@ -162,7 +186,11 @@ fn tell(account: &Account, args: &DriftArgs, output: Output) -> Result<(), Failu
         },
         DriftFailOn::Performance => {
             let standing = account.predictions.as_ref().and_then(|p| p.performance.as_ref());
-            unless_pass(standing.map_or(Verdict::NoData, |s| s.verdict), "the classifier does worse than on the reference", "performance")
+            unless_pass(
+                standing.map_or(Verdict::NoData, |s| s.verdict),
+                "judged by accuracy, the classifier does worse than on the reference",
+                "performance",
+            )
         }
         DriftFailOn::Fairness => {
             let fairness = account.predictions.as_ref().and_then(|p| p.fairness.as_ref());

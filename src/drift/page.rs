@@ -145,9 +145,9 @@ fn predictions_section(found: &Predictions) -> String {
         );
     }
     if let Some(fairness) = &found.fairness {
-        let rows: String = fairness
-            .groups
-            .iter()
+        let (shown, more) = predictions::largest(fairness);
+        let rows: String = shown
+            .into_iter()
             .map(|(name, rates)| {
                 let cell = |what: &str, f| format!(r#"<td data-is="{what}">{}</td>"#, predictions::interval(f));
                 let few = if rates.is_compared { "" } else { " (too few to compare)" };
@@ -161,7 +161,11 @@ fn predictions_section(found: &Predictions) -> String {
                 )
             })
             .collect();
-        let words: String = text::fairness_words(fairness).iter().map(|w| format!("<li>{}</li>", esc(&capital(w)))).collect();
+        let words: String = text::fairness_words(fairness)
+            .iter()
+            .chain(&text::more_groups(more))
+            .map(|w| format!("<li>{}</li>", esc(&capital(w))))
+            .collect();
         let _ = write!(
             html,
             r#"<h2>Groups</h2><div class="panel"><ul class="lines">{words}</ul><table class="fold"><thead><tr><th>group</th><th>rows</th><th>chosen</th><th>of the positive</th><th>of the negative</th></tr></thead><tbody>{rows}</tbody></table></div>"#

@@ -1,10 +1,13 @@
 //! What logged predictions tell: how well a classifier does, estimated and true, and whether groups are treated alike.
 
-use bellwether_detectors::drift::fairness::{Decided, Fairness, FairnessRule, fairness};
+use bellwether_detectors::drift::fairness::{Decided, Fairness, FairnessRule, Rates, fairness};
 use bellwether_detectors::drift::interval::Interval;
 use bellwether_detectors::drift::performance::{BothWays, Calibration, Performance, Scored, of_calls};
 use bellwether_model::verdict::Verdict;
 use serde::Serialize;
+
+/// Groups that are shown.
+const SHOWN: usize = 30;
 
 /// Predictions of one state, row by row; each list is as long as the others, or empty where the column is not there.
 #[derive(Debug, Default)]
@@ -94,6 +97,15 @@ pub(crate) fn figures(p: &Performance) -> [(&'static str, Option<Interval>); 5] 
     [("accuracy", p.accuracy), ("precision", p.precision), ("recall", p.recall), ("specificity", p.specificity), ("F1", p.f1)]
 }
 
+/// The largest groups, the largest first, and how many more there are.
+pub(crate) fn largest(f: &Fairness) -> (Vec<(&String, &Rates)>, usize) {
+    let mut groups: Vec<(&String, &Rates)> = f.groups.iter().collect();
+    groups.sort_by_key(|(_, rates)| std::cmp::Reverse(rates.rows));
+    groups.truncate(SHOWN);
+    let more = f.groups.len() - groups.len();
+    (groups, more)
+}
+
 /// The gaps between groups by name, with what each is judged by.
 pub(crate) fn gaps(f: &Fairness) -> [(&'static str, &'static str, Option<&bellwether_detectors::drift::fairness::Gap>); 3] {
     [
@@ -157,5 +169,13 @@ mod tests {
         assert_eq!(fairness_verdict(&unlike), Verdict::Fail);
         assert_eq!(judge(&Logged::default(), &Logged::default(), 0.5).fairness, None);
         assert_eq!(interval(None), "–");
+        let many = Logged {
+            decisions: vec![Some(true); 500],
+            groups: (0..500).map(|i| Some(if i < 440 { format!("g{i}") } else { "z".into() })).collect(),
+            ..Logged::default()
+        };
+        let many = judge(&Logged::default(), &many, 0.5).fairness.unwrap();
+        let (shown, more) = largest(&many);
+        assert_eq!((shown.len(), shown[0].0.as_str(), shown[0].1.rows, more), (30, "z", 60, 411), "the largest first");
     }
 }

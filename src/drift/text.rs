@@ -138,9 +138,11 @@ fn performance(standing: &Standing) -> String {
 /// What is to be thought of the performance, in sentences.
 pub(crate) fn performance_words(standing: &Standing) -> String {
     let mut words = match standing.verdict {
-        Verdict::Fail => "The classifier does worse than on the reference.".to_owned(),
-        Verdict::Pass => "The classifier does as well as on the reference, as far as can be told.".into(),
-        Verdict::Inconclusive => "Nothing has fallen, but labels contradict the estimate: the classifier is no longer calibrated.".into(),
+        Verdict::Fail => "Judged by accuracy, the classifier does worse than on the reference.".to_owned(),
+        Verdict::Pass => "Judged by accuracy, the classifier does as well as on the reference, as far as can be told.".into(),
+        Verdict::Inconclusive => {
+            "Accuracy has not fallen, but labels contradict the estimate: the classifier is no longer calibrated.".into()
+        }
         Verdict::NoData => "There is no reference to compare the performance with.".into(),
     };
     if standing.now.realised.rows == 0 {
@@ -164,7 +166,8 @@ pub(crate) fn performance_words(standing: &Standing) -> String {
 
 fn fairness_table(fairness: &bellwether_detectors::drift::fairness::Fairness) -> String {
     let mut groups: Vec<Map<String, Value>> = Vec::new();
-    for (name, rates) in &fairness.groups {
+    let (shown, more) = predictions::largest(fairness);
+    for (name, rates) in shown {
         let mut row = Map::new();
         row.insert("group".into(), json!(name));
         row.insert("rows".into(), json!(rates.rows));
@@ -175,10 +178,18 @@ fn fairness_table(fairness: &bellwether_detectors::drift::fairness::Fairness) ->
         groups.push(row);
     }
     let mut text = if groups.is_empty() { "no row has a group and a decision".to_owned() } else { output::table(&groups, &[]) };
+    if let Some(more) = more_groups(more) {
+        let _ = write!(text, "\n{more}");
+    }
     for line in fairness_words(fairness) {
         let _ = write!(text, "\n{line}");
     }
     text
+}
+
+/// How many smaller groups are not shown.
+pub(crate) fn more_groups(more: usize) -> Option<String> {
+    (more > 0).then(|| format!("… and {} smaller groups, which --output json names.", grouped(more as u64)))
 }
 
 /// Each gap between groups, in a sentence.

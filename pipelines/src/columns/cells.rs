@@ -10,7 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polars::prelude::{DataFrame, DataType as PolarsType, JsonFormat, PolarsError};
 
-use super::{csv, json, open};
+use super::{csv, faults, json, open};
 use crate::file::{FileError, Format};
 
 /// The cells of these columns, column by column; `None` is a null. CPU-bound: call it from a blocking thread.
@@ -18,15 +18,14 @@ use crate::file::{FileError, Format};
 /// # Errors
 /// When the file cannot be read or has no such column.
 pub fn read(path: &Path, names: &[&str]) -> Result<Vec<Vec<Option<String>>>, FileError> {
-    let file = open(path)?;
-    let format = Format::of(path)?;
+    let (file, format) = open(path)?;
     let frame = match format {
         Format::Delimited(separator) => csv(path, separator, Some(0)),
         Format::JsonLines => json(file, JsonFormat::JsonLines),
         Format::Json => json(file, JsonFormat::Json),
         Format::Parquet => return parquet(path, file, names),
     };
-    let wrong = FileError::text(path, format);
+    let wrong = faults::located(path, format);
     let frame = frame.map_err(wrong)?;
     let trimmed: Vec<&str> = frame.get_column_names().iter().map(|n| n.trim()).collect();
     let place = |name: &str| trimmed.iter().position(|n| *n == name).ok_or_else(|| no_column(path, name));

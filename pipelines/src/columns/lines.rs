@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::delimited::Kind;
-use super::{Content, Table, times};
+use super::{Content, Table, faults, times};
 
 /// A line that is no JSON object.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) fn read(bytes: &[u8], known: &[(String, Kind)]) -> Result<Table, NotA
     let mut at = 0;
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         if !line.trim_ascii().is_empty() {
-            let object: Map<String, Value> = serde_json::from_slice(line).map_err(|e| NotAnObject { at, why: e.to_string() })?;
+            let object: Map<String, Value> = serde_json::from_slice(line).map_err(|e| NotAnObject { at, why: faults::without_line(&e) })?;
             table.rows += 1;
             for (name, value) in object {
                 let place = *places.entry(name).or_insert_with_key(|name| {

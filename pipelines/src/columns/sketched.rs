@@ -38,8 +38,8 @@ const CATEGORIES: usize = 1_000;
 /// # Errors
 /// When the file cannot be read, is empty, or is not what its extension says; a line that cannot be read is named.
 pub fn sketch(path: &Path, like: Option<&Table>, seed: u64) -> Result<Table, FileError> {
-    let file = open(path)?;
-    match Format::of(path)? {
+    let (file, format) = open(path)?;
+    match format {
         format @ (Format::Delimited(_) | Format::JsonLines) => text(path, file, format, like, seed),
         Format::Json => Ok(of_table(&read(path)?, like, seed)),
         Format::Parquet => parquet(path, file, like, seed),

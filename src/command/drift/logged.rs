@@ -15,6 +15,9 @@ use crate::failure::Failure;
 /// Values that are named where one was wrong.
 const NAMED: usize = 8;
 
+/// The threshold where none was named.
+const THRESHOLD: f64 = 0.5;
+
 /// The columns of logged predictions that one side has.
 #[derive(Debug, Default)]
 pub struct Cells {
@@ -82,8 +85,8 @@ impl Cells {
 /// What both sides tell; nothing where no column of predictions was named.
 ///
 /// # Errors
-/// A column is missing that the current side must have, a probability is none, the threshold is none, or no label has the value of
-/// `--positive`. `known` are the names that the current side has.
+/// A column is missing that the current side must have, a probability is none, or no label is positive. `known` are the names that the
+/// current side has.
 pub fn predictions(before: &Cells, now: &Cells, told: &PredictionArgs, known: &BTreeSet<&str>) -> Result<Option<Predictions>, Failure> {
     for (option, name, may_come_later) in asked(told) {
         let is_there = now.columns.contains_key(name) || (may_come_later && before.columns.contains_key(name));
@@ -95,24 +98,61 @@ pub fn predictions(before: &Cells, now: &Cells, told: &PredictionArgs, known: &B
     if told.probability.is_none() && told.prediction.is_none() && told.group.is_none() {
         return Ok(None);
     }
-    if !(0.0..=1.0).contains(&told.threshold) {
-        return Err(Failure::user(format!("the threshold is {}, but a probability is 0 to 1", told.threshold)));
-    }
     occurs(told, [before, now])?;
     Ok(Some(judge(&before.logged(told)?, &now.logged(told)?, told.threshold)))
 }
 
-/// Refuses a value of `--positive` that no label and no decision has.
+/// Refuses options without those that they say something of.
+///
+/// # Errors
+/// An option would have no effect, or the threshold is no probability.
+pub fn usable(told: &PredictionArgs) -> Result<(), Failure> {
+    let decides = told.probability.is_some() || told.prediction.is_some();
+    let is_judged = told.probability.is_some() || (told.prediction.is_some() && told.group.is_some());
+    let needs = match () {
+        () if !(0.0..=1.0).contains(&told.threshold) => {
+            return Err(Failure::user(format!("--threshold is {}, but a probability is 0 to 1", told.threshold)));
+        }
+        () if told.group.is_some() && !decides => "--group needs --probability or --prediction COLUMN",
+        () if told.prediction.is_some() && told.group.is_none() => "--prediction needs --group COLUMN",
+        () if told.label.is_some() && !is_judged => "--label needs --probability COLUMN",
+        () if told.positive.is_some() && told.label.is_none() && told.prediction.is_none() => {
+            "--positive needs --label or --prediction COLUMN"
+        }
+        () if told.threshold != THRESHOLD && told.probability.is_none() => "--threshold needs --probability COLUMN",
+        () => return Ok(()),
+    };
+    Err(Failure::user(needs))
+}
+
+/// Refuses labels and decisions of which none would be positive: a value of `--positive` that does not occur, or names of classes without it.
 fn occurs(told: &PredictionArgs, sides: [&Cells; 2]) -> Result<(), Failure> {
-    let Some(positive) = &told.positive else { return Ok(()) };
-    let names = || told.label.iter().chain(&told.prediction);
-    let values: BTreeSet<&str> =
-        sides.iter().flat_map(|side| names().flat_map(|name| side.column(Some(name)))).filter_map(Option::as_deref).collect();
-    if names().next().is_none() || values.contains(positive.as_str()) {
+    let values = |names: &mut dyn Iterator<Item = &String>| -> BTreeSet<&str> {
+        names.flat_map(|name| sides.iter().flat_map(|side| side.column(Some(name)))).filter_map(Option::as_deref).collect()
+    };
+    let Some(positive) = &told.positive else {
+        return [("label", &told.label), ("decision", &told.prediction)].into_iter().try_for_each(|(what, column)| {
+            let found = values(&mut column.iter());
+            if found.iter().any(|v| is_yes(v)) || found.iter().all(|v| is_no(v)) {
+                return Ok(());
+            }
+            let named: Vec<String> = found.iter().take(NAMED).map(|v| format!("{v:?}")).collect();
+            let more = if found.len() > NAMED { ", …" } else { "" };
+            let wrong = format!("no {what} is 1, true or yes: they are {}{more}", named.join(", "));
+            Err(Failure::user(wrong).hint("--positive VALUE says which of them is positive"))
+        });
+    };
+    let mut names = told.label.iter().chain(&told.prediction);
+    let values = values(&mut names);
+    if values.contains(positive.as_str()) {
         return Ok(());
     }
     let known: Vec<&str> = values.into_iter().take(NAMED).collect();
     Err(Failure::user(format!("--positive: no label and no decision is {positive:?}")).hint(suggestion(positive, known)))
+}
+
+fn is_no(cell: &str) -> bool {
+    ["0", "0.0", "false", "False", "FALSE", "no", ""].contains(&cell.trim())
 }
 
 fn is_yes(cell: &str) -> bool {

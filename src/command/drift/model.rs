@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bellwether_model::unit::Unit;
 use bellwether_model::verdict::Verdict;
 
+use super::logged::asked;
 use crate::cli::{DriftArgs, DriftFailOn, Output};
 use crate::command::{session, sql_failure};
 use crate::config::Config;
@@ -20,6 +21,14 @@ pub async fn run(config: &Config, args: &DriftArgs, output: Output) -> Result<()
     let Some(name) = args.model.as_deref().filter(|_| args.reference.is_none()) else {
         return Err(Failure::user("--model NAME beside files names the model of a kept profile: it needs --save-profile FILE"));
     };
+    let told = &args.predictions;
+    if args.html.is_some()
+        || !(args.columns.is_empty() && args.measures.is_empty() && args.weights.is_empty())
+        || asked(told).next().is_some()
+    {
+        let wrong = "of a model, --html, --column, --measure, --weight and the options of predictions have no meaning";
+        return Err(Failure::user(wrong).hint("they are of two files or a table; --output json gives the answer to programs"));
+    }
     if args.fail_on.iter().any(|what| *what != DriftFailOn::Column) {
         return Err(Failure::user("of a model, --fail-on takes column alone"));
     }

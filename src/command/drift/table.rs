@@ -26,6 +26,11 @@ pub async fn run(config: &Config, args: DriftArgs, output: Output) -> Result<(),
     let (Some(name), Some(before), Some(after)) = (&args.table, args.before, args.after) else {
         return Err(Failure::new(Kind::Internal, "a table without both stretches of time was let through"));
     };
+    let (later, earlier) = (before.from.max(after.from), before.until.min(after.until));
+    if later < earlier {
+        let wrong = format!("--before and --after overlap from {later} to {earlier}: these rows would be on both sides");
+        return Err(Failure::user(wrong));
+    }
     let question = question(config.judge.drift.clone(), &args)?;
     let lake = open::lake(config).await?;
     let session = session(&lake, None).await?;
