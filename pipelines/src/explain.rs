@@ -3,12 +3,13 @@
 //! A bounded part of the ledger is read, however long its history: at most [`MOST_SERIES`] series, the incident's own and what it rests
 //! on first, over at most five times [`LONGEST`] and two hours.
 
+mod drifted;
 mod found;
+mod origin;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_detectors::cause::blame::{self, Limits, Node};
 use bellwether_detectors::cause::correlate::{Together, baseline, correlate};
 use bellwether_lineage::dependency::dependencies;
 use bellwether_lineage::{Graph, entity_of, is_headline};
@@ -23,8 +24,8 @@ use bellwether_model::unit::Unit;
 use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Session, SqlError};
 
-pub use found::{Cause, ChangedSeries, Compared, Explanation, Neighbour, PrecedingChange, Relation};
-pub use words::{lagging, moved};
+pub use found::{Cause, ChangedSeries, Compared, Drifted, Explanation, Neighbour, PrecedingChange, Relation};
+pub use words::{drifted_by, lagging, moved};
 
 /// Most series that are read.
 pub const MOST_SERIES: usize = 400;
@@ -44,10 +45,8 @@ const FLEET_HALF: Span = Span::from_mins(30);
 const DATA_HALF: Span = Span::from_hours(6);
 /// How far apart a signal below and the incident may open.
 const NEAR: Span = Span::from_hours(6);
-/// Most lines of each list.
+/// Most changes that precede, and most signals near. Of changed series all are listed: no more are read than [`MOST_SERIES`].
 const MOST: usize = 50;
-/// Most causes.
-const CAUSES: usize = 10;
 /// How many changed series are drawn.
 const DRAWN: usize = 5;
 /// A change from this score on is named in the headline: one of the incident's own entity within the hour.
@@ -60,10 +59,13 @@ struct Scene<'a> {
     incident: &'a Incident,
     signals: Vec<Signal>,
     inventory: Inventory,
+    /// Signals that opened near it, its own among them.
+    near: Vec<Signal>,
     own: BTreeSet<Entity>,
-    /// Pairs (what rests, on what), and the things below.
+    /// Pairs (what rests, on what); the things that the own ones rest on, and those that rest on them.
     rests: Vec<(Entity, Entity)>,
     below: BTreeSet<Entity>,
+    above: BTreeSet<Entity>,
     run_io: Vec<RunIo>,
 }
 
@@ -88,20 +90,23 @@ pub async fn explain(session: &Session, incident: &Incident) -> Result<Explanati
     let window = window(incident.opened_at, end, place.and_then(|i| samples.iter().nth(i)), newest(&samples));
     let found = correlate(&samples, place, window);
 
-    let together: Vec<ChangedSeries> = found.together.iter().take(MOST).map(|t| scene.changed(t, &samples.series[t.index])).collect();
+    let mut together: Vec<ChangedSeries> = found.together.iter().map(|t| scene.changed(t, &samples.series[t.index])).collect();
+    in_order(&mut together);
     let changes = scene.preceding(session).await?;
-    let neighbours = scene.neighbours(session).await?;
+    let neighbours = scene.neighbours();
+    let (drifted, profiles) = scene.drifted(session, range, window).await?;
     let causes = scene.causes(&together, &neighbours);
     let compared = Compared {
         compared: found.compared,
         changed: found.together.len(),
         thin: found.thin + chosen.len() - samples.len(),
-        silent: found.silent.iter().take(MOST).map(|i| samples.series[*i].to_string()).collect(),
+        silent: found.silent.iter().map(|i| samples.series[*i].to_string()).collect(),
         left_out,
     };
     let notes = words::notes(&compared, place.is_some(), asked.is_some(), &together, &changes);
-    let drawn: BTreeSet<SeriesId> = asked.into_iter().chain(together.iter().take(DRAWN).map(|t| t.identity.series_id)).collect();
-    let mut kept = Window::new();
+    let near = together.iter().filter(|t| t.relation != Relation::Elsewhere).take(DRAWN);
+    let drawn: BTreeSet<SeriesId> = asked.into_iter().chain(near.map(|t| t.identity.series_id)).collect();
+    let mut kept = profiles;
     for one in samples.iter().filter(|s| drawn.contains(&s.series.series_id)) {
         kept.push(one.series.clone(), one.ts, one.values);
     }
@@ -109,11 +114,13 @@ pub async fn explain(session: &Session, incident: &Incident) -> Result<Explanati
         incident_id: incident.incident_id.clone(),
         title: incident.title.clone(),
         opened_at: incident.opened_at,
-        headline: words::headline(&changes, &causes, &together, &compared),
+        headline: words::headline(&drifted, &changes, &causes, &together, &compared),
         series: place.map(|i| samples.series[i].to_string()),
+        unit: place.map_or(Unit::Number, |i| scene.unit(&samples.series[i], f64::INFINITY)),
         window,
         baseline: baseline(window),
         compared,
+        drifted,
         causes,
         together,
         changes,
@@ -137,24 +144,58 @@ async fn scene<'a>(session: &Session, incident: &'a Incident) -> Result<Scene<'a
     };
     let run_io: Vec<RunIo> = session.rows("SELECT * FROM run_io_current").await?;
     let graph = Graph::build(&run_io, &inventory.endpoints);
-    let own: BTreeSet<Entity> = incident
-        .entities
-        .iter()
-        .cloned()
-        .chain(incident.endpoints.iter().cloned().map(Entity::Endpoint))
-        .chain(incident.root.clone())
-        .collect();
-    let rests = dependencies(&graph, &inventory, &own.iter().cloned().collect::<Vec<_>>(), incident.opened_at);
-    let below = rests.iter().map(|(_, on)| on.clone()).filter(|e| !own.contains(e)).collect();
-    Ok(Scene { incident, signals, inventory, own, rests, below, run_io })
+    let near = session
+        .rows(&format!(
+            "SELECT * FROM signals_current WHERE opened_at BETWEEN {} AND {} ORDER BY opened_at, signal_id",
+            instant(incident.opened_at - NEAR),
+            instant(incident.opened_at + NEAR)
+        ))
+        .await?;
+    let own: BTreeSet<Entity> = incident.entities.iter().cloned().chain(incident.root.clone()).collect();
+    // The endpoints that its data reaches suffer from it: they are followed down to it, and are none of its own.
+    let reached = incident.endpoints.iter().cloned().map(Entity::Endpoint);
+    let of: BTreeSet<Entity> = own.iter().cloned().chain(reached).collect();
+    let rests = dependencies(&graph, &inventory, &of.into_iter().collect::<Vec<_>>(), incident.opened_at);
+    let mut scene = Scene { incident, signals, near, inventory, own, rests, below: BTreeSet::new(), above: BTreeSet::new(), run_io };
+    scene.relate();
+    Ok(scene)
+}
+
+/// What is nearest to the incident first; of that what did not move after it, since no cause does; and of that what moved furthest.
+fn in_order(together: &mut [ChangedSeries]) {
+    let afterwards = |t: &ChangedSeries| t.lag_seconds.is_some_and(|lag| lag > 0.0);
+    together.sort_by(|a, b| {
+        (a.relation, afterwards(a)).cmp(&(b.relation, afterwards(b))).then_with(|| b.effect.abs().total_cmp(&a.effect.abs()))
+    });
 }
 
 impl Scene<'_> {
+    /// Tells what is below and above the incident's own things from what rests on what.
+    fn relate(&mut self) {
+        let reached = |next: &BTreeMap<&Entity, Vec<&Entity>>| -> BTreeSet<Entity> {
+            let mut seen: BTreeSet<&Entity> = self.own.iter().collect();
+            let mut edge: Vec<&Entity> = self.own.iter().collect();
+            while let Some(entity) = edge.pop() {
+                edge.extend(next.get(entity).into_iter().flatten().copied().filter(|other| seen.insert(other)));
+            }
+            seen.into_iter().filter(|e| !self.own.contains(e)).cloned().collect()
+        };
+        let mut down: BTreeMap<&Entity, Vec<&Entity>> = BTreeMap::new();
+        let mut up: BTreeMap<&Entity, Vec<&Entity>> = BTreeMap::new();
+        for (what, on) in &self.rests {
+            down.entry(what).or_default().push(on);
+            up.entry(on).or_default().push(what);
+        }
+        (self.below, self.above) = (reached(&down), reached(&up));
+    }
+
     fn relation(&self, entity: &Entity) -> Relation {
         if self.own.contains(entity) {
             Relation::Own
         } else if self.below.contains(entity) {
             Relation::RestsOn
+        } else if self.above.contains(entity) {
+            Relation::Affected
         } else {
             Relation::Elsewhere
         }
@@ -205,12 +246,20 @@ impl Scene<'_> {
         }
         self.rests.sort();
         self.rests.dedup();
+        self.relate();
+    }
+
+    /// The unit of a series: a signal of it or of its metric knows it; else its name, where that says a share of one.
+    fn unit(&self, series: &Series, level: f64) -> Unit {
+        let told = |s: &&Signal| matches!(&s.subject, Subject::Series { metric, .. } if *metric == series.metric);
+        let own = self.signals.iter().find(|s| series_id(&s.subject) == Some(series.series_id));
+        let known = own.or_else(|| self.signals.iter().chain(&self.near).find(told)).map(|s| s.unit);
+        known.unwrap_or_else(|| words::unit_of_name(&series.metric, level))
     }
 
     fn changed(&self, together: &Together, series: &Series) -> ChangedSeries {
         let entity = entity_of(&series.metric, &series.labels, &self.inventory);
         let signal = self.signals.iter().find(|s| series_id(&s.subject) == Some(series.series_id));
-        let alike = |s: &&Signal| matches!(&s.subject, Subject::Series { metric, .. } if *metric == series.metric);
         ChangedSeries {
             series: series.to_string(),
             relation: self.relation(&entity),
@@ -219,7 +268,7 @@ impl Scene<'_> {
             direction: together.shift.direction,
             before: together.shift.before,
             after: together.shift.after,
-            unit: signal.or_else(|| self.signals.iter().find(alike)).map(|s| s.unit).unwrap_or(Unit::Number),
+            unit: self.unit(series, together.shift.before.abs().max(together.shift.after.abs())),
             effect: together.shift.effect,
             volume: together.shift.volume,
             ks: together.shift.ks,
@@ -288,93 +337,32 @@ impl Scene<'_> {
     }
 
     /// Signals of what the incident rests on, and of its own datasets, that opened near it.
-    async fn neighbours(&self, session: &Session) -> Result<Vec<Neighbour>, SqlError> {
+    fn neighbours(&self) -> Vec<Neighbour> {
         let opened = self.incident.opened_at;
-        let signals: Vec<Signal> = session
-            .rows(&format!(
-                "SELECT * FROM signals_current WHERE opened_at BETWEEN {} AND {} ORDER BY opened_at, signal_id",
-                instant(opened - NEAR),
-                instant(opened + NEAR)
-            ))
-            .await?;
-        let mut found: Vec<Neighbour> = signals
-            .into_iter()
-            .filter_map(|s| {
-                let entity = match &s.subject {
-                    Subject::Column { dataset, .. } => Entity::Dataset(dataset.clone()),
-                    Subject::Series { metric, labels, .. } => entity_of(metric, labels, &self.inventory),
-                };
-                let data_of_own = matches!(entity, Entity::Dataset(_)) && self.own.contains(&entity);
-                let lead_seconds = (opened.micros() - s.opened_at.micros()) as f64 / 1e6;
-                (self.below.contains(&entity) || data_of_own).then(|| Neighbour {
-                    signal_id: s.signal_id.clone(),
-                    entity,
-                    score: s.score,
-                    opened_at: s.opened_at,
-                    lead_seconds,
-                    hint: s.hint.clone(),
-                })
+        let neighbour = |s: &Signal| {
+            let entity = self.about(s);
+            let data_of_own = matches!(entity, Entity::Dataset(_)) && self.own.contains(&entity);
+            (self.below.contains(&entity) || data_of_own).then(|| Neighbour {
+                signal_id: s.signal_id.clone(),
+                entity,
+                score: s.score,
+                opened_at: s.opened_at,
+                lead_seconds: (opened.micros() - s.opened_at.micros()) as f64 / 1e6,
+                hint: s.hint.clone(),
             })
-            .collect();
+        };
+        let mut found: Vec<Neighbour> = self.near.iter().filter_map(neighbour).collect();
         found.sort_by(|a, b| a.lead_seconds.abs().total_cmp(&b.lead_seconds.abs()).then_with(|| a.signal_id.cmp(&b.signal_id)));
         found.truncate(MOST);
-        Ok(found)
+        found
     }
 
-    /// What deviates, ranked over what rests on what: changed series and signals in robust standard deviations.
-    fn causes(&self, together: &[ChangedSeries], neighbours: &[Neighbour]) -> Vec<Cause> {
-        let limits = Limits::default();
-        let mut evidence: BTreeMap<Entity, (f64, String)> = BTreeMap::new();
-        let mut heard = |entity: &Entity, deviation: f64, words: &dyn Fn() -> String| {
-            let slot = evidence.entry(entity.clone()).or_default();
-            if deviation > slot.0 {
-                *slot = (deviation, words());
-            }
-        };
-        for changed in together {
-            heard(&changed.entity, changed.effect.abs(), &|| format!("{} {}", changed.identity.metric, moved(changed)));
+    /// What a signal is about.
+    fn about(&self, signal: &Signal) -> Entity {
+        match &signal.subject {
+            Subject::Column { dataset, .. } => Entity::Dataset(dataset.clone()),
+            Subject::Series { metric, labels, .. } => entity_of(metric, labels, &self.inventory),
         }
-        // A signal is beyond its line of decision, and so a cause, whatever its kernel: its score counts in that measure.
-        for signal in &self.signals {
-            let entity = match &signal.subject {
-                Subject::Column { dataset, .. } => Entity::Dataset(dataset.clone()),
-                Subject::Series { metric, labels, .. } => entity_of(metric, labels, &self.inventory),
-            };
-            heard(&entity, signal.score * limits.strong, &|| signal.hint.clone());
-        }
-        for neighbour in neighbours {
-            heard(&neighbour.entity, neighbour.score * limits.strong, &|| neighbour.hint.clone());
-        }
-        let Some(target) = self.target() else { return Vec::new() };
-        let mut entities: BTreeSet<&Entity> = evidence.keys().chain(&self.own).chain(&self.below).collect();
-        entities.insert(target);
-        let entities: Vec<&Entity> = entities.into_iter().collect();
-        let place = |e: &Entity| entities.binary_search(&e).ok();
-        let nodes: Vec<Node> =
-            entities.iter().map(|e| Node { score: evidence.get(*e).map_or(0.0, |(deviation, _)| *deviation), change: None }).collect();
-        let rests: Vec<(usize, usize)> = self.rests.iter().filter_map(|(a, b)| Some((place(a)?, place(b)?))).collect();
-        let Some(at) = place(target) else { return Vec::new() };
-        let ranked = blame::causes(&nodes, &rests, at, &limits)
-            .into_iter()
-            .filter(|c| nodes[c.node].score > 0.0 && (!c.path.is_empty() || self.own.contains(entities[c.node])))
-            .take(CAUSES);
-        ranked
-            .map(|c| Cause {
-                entity: entities[c.node].clone(),
-                score: c.score,
-                deviation: nodes[c.node].score,
-                path: c.path.iter().map(|v| entities[*v].clone()).collect(),
-                explained_by: c.explained_by.map(|v| entities[v].clone()),
-                evidence: evidence.get(entities[c.node]).map(|(_, words)| words.clone()).unwrap_or_default(),
-            })
-            .collect()
-    }
-
-    /// What suffers: an endpoint of the incident, or else its root.
-    fn target(&self) -> Option<&Entity> {
-        let suffers = |e: &&Entity| matches!(e, Entity::Endpoint(_));
-        let by_signal = self.incident.entities.iter().find(suffers);
-        by_signal.or_else(|| self.own.iter().find(suffers)).or(self.incident.root.as_ref()).or_else(|| self.own.first())
     }
 }
 
@@ -389,7 +377,7 @@ fn weight(relation: Relation) -> f64 {
     match relation {
         Relation::Own => 1.0,
         Relation::RestsOn => 0.7,
-        Relation::Elsewhere => 0.2,
+        Relation::Affected | Relation::Elsewhere => 0.2,
     }
 }
 

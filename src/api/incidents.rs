@@ -94,8 +94,8 @@ pub struct IncidentExplanation {
     /// Things that deviate, as causes, the likeliest first: `entity`, `score`, `deviation`, `path`, `explained_by`, `evidence`.
     #[schema(value_type = Vec<Object>)]
     causes: Vec<Cause>,
-    /// Series that changed in the window, the plainest first: `series`, `entity`, `relation`, `signalled`, `direction`, `before`, `after`,
-    /// `unit`, `effect`, `volume`, `ks`, `adjusted_p`, `lag_seconds`, `correlation`.
+    /// Series that changed in the window, its own first, then those it rests on, those that rest on it, and others: `series`, `entity`,
+    /// `relation`, `signalled`, `direction`, `before`, `after`, `unit`, `effect`, `volume`, `ks`, `adjusted_p`, `lag_seconds`, `correlation`.
     #[schema(value_type = Vec<Object>)]
     together: Vec<ChangedSeries>,
     /// Changes that precede it, the likeliest first: `at`, `lead_seconds`, `kind`, `entity`, `summary`, `relation`, `score`.

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use bellwether_model::incident::Incident;
-use bellwether_pipelines::explain::{Cause, ChangedSeries, Explanation, PrecedingChange, Relation, explain, lagging};
-use bellwether_sql::literal;
+use bellwether_model::time::Timestamp;
+use bellwether_pipelines::explain::{Cause, ChangedSeries, Drifted, Explanation, PrecedingChange, Relation, drifted_by, explain, lagging};
+use bellwether_sql::{Session, literal};
+use serde::Deserialize;
 
 use super::{incidents, session, sql_failure};
 use crate::cli::{ExplainArgs, Output};
@@ -17,9 +19,18 @@ use crate::{open, output};
 
 /// Runs the command.
 pub async fn run(config: &Config, args: ExplainArgs, output: Output) -> Result<(), Failure> {
+    if args.top == 0 {
+        return Err(Failure::user("--top 0 asks for nothing; ask for at least 1"));
+    }
     let lake = open::lake(config).await?;
-    let session = session(&lake, args.as_of).await?;
-    let id = incidents::pick(&session, &args.incident).await?;
+    let known = session(&lake, args.as_of).await?;
+    let id = match (incidents::pick(&known, &args.incident).await, args.as_of) {
+        (Err(failure), Some(as_of)) => {
+            return Err(recorded_later(&session(&lake, None).await?, &args.incident, as_of).await?.unwrap_or(failure));
+        }
+        (picked, _) => picked?,
+    };
+    let session = known;
     let sql = format!("SELECT * FROM incidents_current WHERE incident_id = {}", literal::text(&id));
     let found: Vec<Incident> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
     let incident = found.first().ok_or_else(|| Failure::user(format!("there is no incident {id:?}")))?;
@@ -28,6 +39,22 @@ pub async fn run(config: &Config, args: ExplainArgs, output: Output) -> Result<(
         draw(path, &explanation, output)?;
     }
     output::print(output, &explanation, || text(&explanation, args.top))
+}
+
+/// What to say of an incident that the ledger did not have yet at `as_of`; nothing where it has none to this day.
+async fn recorded_later(session: &Session, wanted: &str, as_of: Timestamp) -> Result<Option<Failure>, Failure> {
+    #[derive(Deserialize)]
+    struct First {
+        at: Option<Timestamp>,
+    }
+    let Ok(id) = incidents::pick(session, wanted).await else { return Ok(None) };
+    let sql = format!("SELECT min(recorded_at) AS at FROM incidents WHERE incident_id = {}", literal::text(&id));
+    let found: Vec<First> = session.rows(&sql).await.map_err(|e| sql_failure(&e))?;
+    let first = found.first().and_then(|f| f.at).filter(|at| *at > as_of);
+    Ok(first.map(|at| {
+        Failure::user(format!("at {as_of} there was no incident {id} yet: it was recorded later, at {at}"))
+            .hint(format!("`--as-of {at}`, or a later time, has it"))
+    }))
 }
 
 fn draw(path: &Path, explanation: &Explanation, output: Output) -> Result<(), Failure> {
@@ -63,6 +90,7 @@ fn text(found: &Explanation, top: usize) -> String {
         }
     };
     section("changes that precede it", changes(&found.changes, top), found.changes.len());
+    section("columns that drifted", drifted(&found.drifted, top), found.drifted.len());
     section("where it may come from", causes(&found.causes, top), found.causes.len());
     section("series that changed with it", together(&found.together, top), found.together.len());
     let mut table = Table::new(&["signal", "of", "opened", "score", "what"]);
@@ -87,6 +115,7 @@ fn related(relation: Relation) -> &'static str {
     match relation {
         Relation::Own => "its own",
         Relation::RestsOn => "rests on",
+        Relation::Affected => "affected",
         Relation::Elsewhere => "elsewhere",
     }
 }
@@ -107,15 +136,25 @@ fn changes(changes: &[PrecedingChange], top: usize) -> Table {
     table
 }
 
+fn drifted(drifted: &[Drifted], top: usize) -> Table {
+    let mut table = Table::new(&["column", "of", "how far"]);
+    for d in drifted.iter().take(top) {
+        table.row(vec![Cell::word(&d.column), Cell::word(d.dataset.to_string()), Cell::prose(drifted_by(d))]);
+    }
+    table
+}
+
 fn causes(causes: &[Cause], top: usize) -> Table {
     let mut table = Table::new(&["thing", "score", "deviation", "way", "says"]);
     for c in causes.iter().take(top) {
-        let way = match c.path.len() {
-            0 => "not below it".to_owned(),
-            1 => "the thing itself".to_owned(),
-            _ => c.path.iter().map(words::entity).collect::<Vec<_>>().join(" › "),
+        let way = match c.path.as_slice() {
+            [] => "no way between them is known".to_owned(),
+            [_] => "the thing itself".to_owned(),
+            path => path.iter().map(words::entity).collect::<Vec<_>>().join(" › "),
         };
-        let way = c.explained_by.as_ref().map_or_else(|| way.clone(), |by| format!("{way}; explained by {}", words::entity(by)));
+        let later = c.lag_seconds.filter(|lag| *lag > 0.0).map(|lag| format!("; moved {}", lagging(lag))).unwrap_or_default();
+        let by = c.explained_by.as_ref().map(|by| format!("; explained by {}", words::entity(by))).unwrap_or_default();
+        let way = format!("{way}{by}{later}");
         let (score, deviation) = (Cell::score(c.score), Cell::score(c.deviation));
         table.row(vec![Cell::word(words::entity(&c.entity)), score, deviation, Cell::prose(way), Cell::prose(&c.evidence)]);
     }
@@ -140,4 +179,16 @@ fn together(changed: &[ChangedSeries], top: usize) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn to_ask_for_no_line_is_refused() {
+        let args = ExplainArgs { incident: "inc-1".into(), svg: None, top: 0, as_of: None };
+        let refused = run(&Config::default(), args, Output::Table).await.unwrap_err();
+        assert!(refused.message.contains("--top 0"), "{}", refused.message);
+    }
 }

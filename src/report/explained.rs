@@ -4,7 +4,7 @@
 use bellwether_model::series::SeriesSlice;
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_model::unit::Unit;
-use bellwether_pipelines::explain::{Explanation, lagging, moved};
+use bellwether_pipelines::explain::{ChangedSeries, Explanation, Relation, drifted_by, lagging, moved};
 
 use super::chart::{put, spread};
 use super::escape::esc;
@@ -16,15 +16,26 @@ const WIDTH: f64 = 960.0;
 /// Left edge and width of the plots.
 const LEFT: f64 = 92.0;
 const PLOT: f64 = WIDTH - LEFT - 28.0;
-/// Foot of the head, height of a panel, and of the words above it.
+/// Foot of a head whose headline takes one line, height of a panel, and of the words above it.
 const HEAD: f64 = 118.0;
 const PANEL: f64 = 72.0;
 const TITLE: f64 = 30.0;
 /// Room of the axis of time, and of one note.
 const FOOT: f64 = 30.0;
 const NOTE: f64 = 18.0;
+/// Characters that fit into the width: of the title, of the headline's lines, and of a note. Letters of a size differ; these are for the
+/// wider ones.
+const TITLE_CHARS: usize = 96;
+const HEADLINE_CHARS: usize = 138;
+const NOTE_CHARS: usize = 140;
+/// Most lines of the headline.
+const MOST_LINES: usize = 3;
+/// Width of a letter above a panel, of its name and of what is said of it.
+const NAME_LETTER: f64 = 6.9;
+const SAID_LETTER: f64 = 6.0;
 /// Changed series and changes that are drawn.
 const MOST_SERIES: usize = 5;
+const MOST_COLUMNS: usize = 3;
 const MOST_MARKS: usize = 8;
 /// How much is drawn before the window, at least and at most.
 const BEFORE: (Span, Span) = (Span::from_mins(30), Span::from_hours(6));
@@ -43,7 +54,9 @@ pub(crate) fn svg(found: &Explanation) -> String {
     let range = range(found);
     let marks = marks(found, &range);
     let panels = panels(found);
-    let plots_end = HEAD + (TITLE + PANEL) * panels.len().max(1) as f64;
+    let headline = lines(&found.headline);
+    let head = HEAD + NOTE * headline.len().saturating_sub(1) as f64;
+    let plots_end = head + (TITLE + PANEL) * panels.len().max(1) as f64;
     let height = plots_end + FOOT + 14.0 + NOTE * marks.len().max(1) as f64 + 12.0;
     let mut out = String::new();
     put(
@@ -63,8 +76,10 @@ pub(crate) fn svg(found: &Explanation) -> String {
             height - 1.0
         ),
     );
-    label(&mut out, "h", (28.0, 38.0), &found.title, 92);
-    label(&mut out, "s", (28.0, 60.0), &found.headline, 122);
+    label(&mut out, "h", (28.0, 38.0), &found.title, TITLE_CHARS);
+    for (i, line) in headline.iter().enumerate() {
+        label(&mut out, "s", (28.0, 60.0 + NOTE * i as f64), line, HEADLINE_CHARS);
+    }
     let told = format!(
         "{} – {} UTC · {} compared, {} changed",
         words::when(range.start),
@@ -72,18 +87,18 @@ pub(crate) fn svg(found: &Explanation) -> String {
         words::many(found.compared.compared as i64, "series"),
         found.compared.changed
     );
-    label(&mut out, "n", (28.0, 80.0), &told, 140);
+    label(&mut out, "n", (28.0, head - 38.0), &told, NOTE_CHARS);
     if panels.is_empty() {
-        put(&mut out, format_args!(r#"<text class="s" x="28" y="{}">no samples in this stretch of time</text>"#, HEAD + TITLE + 20.0));
+        put(&mut out, format_args!(r#"<text class="s" x="28" y="{}">no samples in this stretch of time</text>"#, head + TITLE + 20.0));
     }
-    draw_marks(&mut out, &marks, &range);
+    draw_marks(&mut out, &marks, &range, head);
     for (i, panel) in panels.iter().enumerate() {
-        draw_panel(&mut out, panel, &range, found.window, i == 0 && found.series.is_some(), HEAD + (TITLE + PANEL) * i as f64);
+        draw_panel(&mut out, panel, &range, found.window, head + (TITLE + PANEL) * i as f64);
     }
     draw_time(&mut out, &range, plots_end);
     // Through the plots only, not through the words between them.
     for i in 0..panels.len() {
-        let top = HEAD + (TITLE + PANEL) * i as f64 + TITLE;
+        let top = head + (TITLE + PANEL) * i as f64 + TITLE;
         let line = |class: &str, x: f64| format!(r#"<line class="{class}" x1="{x}" x2="{x}" y1="{top}" y2="{}"/>"#, top + PANEL);
         marks.iter().for_each(|(at, _)| out.push_str(&line("event", across(&range, *at))));
         out.push_str(&line("begin", across(&range, found.opened_at)));
@@ -96,7 +111,7 @@ pub(crate) fn svg(found: &Explanation) -> String {
     }
     for (i, (at, text)) in marks.iter().enumerate() {
         let note = format!("{}  {}  {text}", i + 1, words::when(*at));
-        label(&mut out, "n", (LEFT, plots_end + FOOT + 20.0 + NOTE * i as f64), &note, 128);
+        label(&mut out, "n", (LEFT, plots_end + FOOT + 20.0 + NOTE * i as f64), &note, NOTE_CHARS - 12);
     }
     out.push_str("</svg>");
     out
@@ -107,23 +122,45 @@ struct Panel<'a> {
     title: String,
     note: String,
     unit: Unit,
+    /// Whether it is what the incident is about.
+    own: bool,
     slice: SeriesSlice<'a>,
 }
 
-/// The incident's own series, and those that changed, the plainest first.
+/// The incident's own columns and series, and those that changed and have to do with it, as ranked. What is elsewhere is not drawn.
 fn panels(found: &Explanation) -> Vec<Panel<'_>> {
-    let own = found.samples.iter().find(|s| Some(s.series.to_string()) == found.series);
+    let samples = |id| found.samples.iter().find(|s| s.series.series_id == id);
     let mut panels: Vec<Panel<'_>> = Vec::new();
-    if let Some(slice) = own {
-        let unit = found.together.iter().find(|t| t.identity.metric == slice.series.metric).map_or(Unit::Number, |t| t.unit);
-        panels.push(Panel { title: words::series(slice.series), note: "the incident".to_owned(), unit, slice });
+    for drifted in found.drifted.iter().take(MOST_COLUMNS) {
+        if let Some(slice) = samples(drifted.identity.series_id) {
+            let (title, note) = (format!("{} of {}", drifted.column, drifted.dataset), format!("the incident: {}", drifted_by(drifted)));
+            panels.push(Panel { title, note, unit: Unit::Number, own: true, slice });
+        }
     }
-    for changed in found.together.iter().take(MOST_SERIES) {
-        if let Some(slice) = found.samples.iter().find(|s| s.series.series_id == changed.identity.series_id) {
-            panels.push(Panel { title: words::series(&changed.identity), note: moved(changed), unit: changed.unit, slice });
+    if let Some(slice) = found.samples.iter().find(|s| Some(s.series.to_string()) == found.series) {
+        panels.push(Panel { title: words::series(slice.series), note: "the incident".to_owned(), unit: found.unit, own: true, slice });
+    }
+    for changed in related(found) {
+        if let Some(slice) = samples(changed.identity.series_id) {
+            panels.push(Panel { title: words::series(&changed.identity), note: moved(changed), unit: changed.unit, own: false, slice });
         }
     }
     panels
+}
+
+/// The changed series that are drawn.
+fn related(found: &Explanation) -> impl Iterator<Item = &ChangedSeries> {
+    found.together.iter().filter(|t| t.relation != Relation::Elsewhere).take(MOST_SERIES)
+}
+
+/// The headline in lines that fit; what does not fit into the last is cut by whoever draws it.
+fn lines(headline: &str) -> Vec<String> {
+    let mut lines = crate::output::wrapped(headline, HEADLINE_CHARS);
+    let rest = lines.split_off(lines.len().min(MOST_LINES));
+    if let Some(last) = lines.last_mut().filter(|_| !rest.is_empty()) {
+        *last = format!("{last} {}", rest.join(" "));
+    }
+    lines
 }
 
 /// What is drawn: the window, and as long before it as helps, the changes of the fleet included.
@@ -144,16 +181,19 @@ fn marks(found: &Explanation, range: &TimeRange) -> Vec<(Timestamp, String)> {
     marks
 }
 
-fn draw_panel(out: &mut String, panel: &Panel<'_>, range: &TimeRange, window: TimeRange, first: bool, top: f64) {
+fn draw_panel(out: &mut String, panel: &Panel<'_>, range: &TimeRange, window: TimeRange, top: f64) {
     let y = top + TITLE;
-    label(out, "t", (LEFT, y - 9.0), &panel.title, 66);
+    // The name takes what it needs, what is said of it the rest.
+    let name = shortened(&panel.title, (PLOT * 0.6 / NAME_LETTER) as usize);
+    let room = PLOT - 16.0 - name.chars().count() as f64 * NAME_LETTER;
+    label(out, "t", (LEFT, y - 9.0), &panel.title, name.chars().count());
     put(
         out,
         format_args!(
             r#"<text class="n" x="{}" y="{}" text-anchor="end">{}</text>"#,
             LEFT + PLOT,
             y - 9.0,
-            esc(&shortened(&panel.note, 62))
+            esc(&shortened(&panel.note, (room / SAID_LETTER) as usize))
         ),
     );
     put(out, format_args!(r#"<rect class="well" x="{LEFT}" y="{y}" width="{PLOT}" height="{PANEL}"/>"#));
@@ -179,7 +219,7 @@ fn draw_panel(out: &mut String, panel: &Panel<'_>, range: &TimeRange, window: Ti
             ),
         );
     }
-    let class = if first { "line first" } else { "line" };
+    let class = if panel.own { "line first" } else { "line" };
     for run in &drawn {
         let path: Vec<String> = run.iter().map(|(x, v)| format!("{x} {}", round(y + PANEL * (1.0 - axis.place(*v))))).collect();
         put(out, format_args!(r#"<path class="{class}" d="M{}"/>"#, path.join("L")));
@@ -251,17 +291,17 @@ fn draw_time(out: &mut String, range: &TimeRange, foot: f64) {
 }
 
 /// The number of each change above the panels, with a line to its instant; numbers that would cover each other stand side by side.
-fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange) {
+fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange, head: f64) {
     let places: Vec<f64> = marks.iter().map(|(at, _)| across(range, *at)).collect();
     for ((i, at), x) in places.iter().enumerate().zip(spread(&places, 18.0, LEFT + PLOT)) {
         let x = round(x);
-        let from = HEAD - 6.0;
+        let from = head - 6.0;
         put(
             out,
             format_args!(
                 r#"<g><title>{}</title><path class="event" fill="none" d="M{x} {from}L{at} {}"/><rect class="num" x="{}" y="{}" width="15" height="15" rx="3"/><text class="numeral" x="{x}" y="{}" text-anchor="middle">{}</text></g>"#,
                 esc(&marks[i].1),
-                HEAD + 4.0,
+                head + 4.0,
                 round(x - 7.5),
                 from - 15.0,
                 from - 4.0,
@@ -274,7 +314,10 @@ fn draw_marks(out: &mut String, marks: &[(Timestamp, String)], range: &TimeRange
 /// What the picture shows, for those who do not see it.
 fn description(found: &Explanation, marks: &[(Timestamp, String)]) -> String {
     let mut text = format!("Opened {} UTC: {}.", words::when(found.opened_at), found.headline);
-    for changed in found.together.iter().take(MOST_SERIES) {
+    for drifted in found.drifted.iter().take(MOST_COLUMNS) {
+        text += &format!(" {} of {} {}.", drifted.column, drifted.dataset, drifted_by(drifted));
+    }
+    for changed in related(found) {
         text += &format!(" {} {}.", words::series(&changed.identity), moved(changed));
     }
     for (i, (at, what)) in marks.iter().enumerate() {
@@ -298,13 +341,17 @@ fn round(v: f64) -> f64 {
 mod tests {
     use bellwether_model::series::{Labels, Series, Window};
     use bellwether_model::signal::Direction;
-    use bellwether_pipelines::explain::{ChangedSeries, Compared, PrecedingChange, Relation};
+    use bellwether_pipelines::explain::{ChangedSeries, Compared, Drifted, PrecedingChange, Relation};
 
     use super::*;
     use crate::report::xml;
 
+    fn minute_of(n: i64) -> Timestamp {
+        Timestamp::from_secs(1_767_225_600 + n * 60)
+    }
+
     fn explanation(marks: usize) -> Explanation {
-        let minute = |n: i64| Timestamp::from_secs(1_767_225_600 + n * 60);
+        let minute = minute_of;
         let series = |name: &str| Series::new(name, Labels::from([("service".into(), "<iris & co>".into())]));
         let (own, queue) = (series("latency"), series("queue"));
         let mut samples = Window::new();
@@ -321,9 +368,11 @@ mod tests {
             opened_at: minute(0),
             headline: "began 6m after revision 00041 → 00042".into(),
             series: Some(own.to_string()),
+            unit: Unit::Ratio,
             window: TimeRange::new(minute(0), minute(60)),
             baseline: TimeRange::new(minute(-240), minute(0)),
             compared: Compared { compared: 12, changed: 1, ..Compared::default() },
+            drifted: Vec::new(),
             causes: Vec::new(),
             together: vec![ChangedSeries {
                 series: queue.to_string(),
@@ -368,6 +417,7 @@ mod tests {
             "latency of service &lt;iris &amp; co&gt;",
             "queue of service &lt;iris &amp; co&gt;",
             "2m before",
+            "1000 %",
             "revision 0 → 1, 6m before",
             "12 series compared, 1 changed",
         ] {
@@ -376,6 +426,33 @@ mod tests {
         assert_eq!(drawn, svg(&explanation(2)), "equal data, equal bytes");
         // A gap is not drawn over: two runs for each series.
         assert_eq!(drawn.matches(r#"<path class="line"#).count(), 4);
+    }
+
+    #[test]
+    fn the_drifted_columns_are_the_incident_and_what_is_elsewhere_is_not_drawn() {
+        let mut found = explanation(1);
+        let column = Series::new("mood_mean", Labels::new());
+        let (ts, values): (Vec<i64>, Vec<f64>) = (-60..60).map(|i| (minute_of(i).micros(), if i < 0 { 0.1 } else { 0.5 })).unzip();
+        found.samples.push(column.clone(), &ts, &values);
+        found.drifted.push(Drifted {
+            dataset: bellwether_model::dataset::DatasetId::new("s3://features", "events"),
+            column: "mood_mean".into(),
+            score: 4.7,
+            opened_at: found.opened_at,
+            before: Some(0.1),
+            after: Some(0.5),
+            hint: String::new(),
+            identity: column,
+        });
+        found.series = None;
+        found.together[0].relation = Relation::Elsewhere;
+        found.headline = format!("dataset {} end", "s3://features:events was written ".repeat(8));
+        let text = xml::well_formed(&svg(&found)).unwrap();
+        assert!(
+            text.contains("mood_mean of s3://features:events") && text.contains("the incident: from 0.1 to 0.5, 4.7 times its line"),
+            "{text}"
+        );
+        assert!(!text.contains("queue of") && !text.contains('…'), "{text}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What explaining an incident finds: everything ranked, everything with its numbers, and what could not be looked at.
 
+use bellwether_model::dataset::DatasetId;
 use bellwether_model::id::{IncidentId, SignalId};
 use bellwether_model::inventory::Entity;
 use bellwether_model::series::{Series, Window};
@@ -12,10 +13,12 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Relation {
-    /// It is of one of the incident's own entities.
+    /// It is of one of the entities that the incident's signals are about.
     Own,
     /// It is of something that those rest on: pool, node, model, dataset.
     RestsOn,
+    /// It is of something that rests on those: what suffers with them.
+    Affected,
     /// It is of something else in the fleet.
     Elsewhere,
 }
@@ -33,15 +36,20 @@ pub struct Explanation {
     pub headline: String,
     /// The series that the others are compared with, as Prometheus writes it; null for an incident of columns alone.
     pub series: Option<String>,
+    /// Its unit.
+    pub unit: Unit,
     /// The stretch of time in which series are looked at.
     pub window: TimeRange,
     /// The four times as long one before it.
     pub baseline: TimeRange,
     /// How much was compared.
     pub compared: Compared,
-    /// Things that deviate, as causes of the incident, the likeliest first: what its endpoint rests on, and its own entities.
+    /// The columns that the incident is about, the one that drifted furthest first.
+    pub drifted: Vec<Drifted>,
+    /// Things that deviate, as causes of the incident, the likeliest first: what its root rests on, and its own entities.
     pub causes: Vec<Cause>,
-    /// Series that changed in the window, the plainest first.
+    /// All series that changed in the window: the incident's own first, then those of what it rests on, of what rests on it, and of the rest;
+    /// of each of these those that moved after it last, and the furthest off first.
     pub together: Vec<ChangedSeries>,
     /// Changes that precede it, the likeliest first.
     pub changes: Vec<PrecedingChange>,
@@ -49,7 +57,7 @@ pub struct Explanation {
     pub neighbours: Vec<Neighbour>,
     /// What was not found or could not be looked at, in words.
     pub notes: Vec<String>,
-    /// The samples of the incident's own series and of the first that changed, to be drawn.
+    /// The samples of the incident's own series and columns and of the first related ones that changed, to be drawn.
     #[serde(skip)]
     pub samples: Window,
 }
@@ -105,6 +113,28 @@ pub struct ChangedSeries {
     pub identity: Series,
 }
 
+/// A column that the incident is about.
+#[derive(Clone, Debug, Serialize)]
+pub struct Drifted {
+    /// Its dataset.
+    pub dataset: DatasetId,
+    /// Its name.
+    pub column: String,
+    /// How far it drifted; 1.0 is the line.
+    pub score: f64,
+    /// When.
+    pub opened_at: Timestamp,
+    /// Middle of the medians (or means) of its profiles before the window; null where none is known.
+    pub before: Option<f64>,
+    /// And of those in it.
+    pub after: Option<f64>,
+    /// What its signal says.
+    pub hint: String,
+    /// The series of its profiles' medians, for a drawing.
+    #[serde(skip)]
+    pub identity: Series,
+}
+
 /// A change that precedes the incident.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PrecedingChange {
@@ -150,10 +180,12 @@ pub struct Cause {
     pub score: f64,
     /// Its own deviation.
     pub deviation: f64,
-    /// From the incident's entity to it, over what rests on what; empty where there is no such way.
+    /// From the incident's root to it, over what rests on what; from it to the root where it rests on that; empty where there is no such way.
     pub path: Vec<Entity>,
     /// What explains it in turn.
     pub explained_by: Option<Entity>,
+    /// Seconds by which it moved later than the incident; negative: it came first; null for the root itself and where nothing says when.
+    pub lag_seconds: Option<f64>,
     /// The series or signal that says so.
     pub evidence: String,
 }
