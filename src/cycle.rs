@@ -12,7 +12,7 @@ use bellwether_governance::binding::Governance;
 use bellwether_lake::Lake;
 use bellwether_lake::tables::StoredVector;
 use bellwether_model::digest::Digest;
-use bellwether_model::id::{IncidentId, PlanId, RoundId, RunId};
+use bellwether_model::id::{IncidentId, PlanId, RoundId, RunId, ServiceName};
 use bellwether_model::incident::Incident;
 use bellwether_model::outcome::Outcome;
 use bellwether_model::round::Round;
@@ -61,7 +61,9 @@ impl Cycle {
         let rules = open::detection(&metrics)?;
         let governance = open::governance(&config)?;
         let sources = open::sources(&config, metrics).await?;
-        let config_digest = Digest::of(&config).map_err(|e| Failure::of(Kind::Internal, &e))?;
+        let playbooks: Vec<&Digest> = governance.playbooks().map(|p| &p.playbook.digest).collect();
+        let blueprints: Vec<(&ServiceName, &Digest)> = governance.services().map(|s| (&s.name, &s.digest)).collect();
+        let config_digest = Digest::of(&(&config, playbooks, blueprints)).map_err(|e| Failure::of(Kind::Internal, &e))?;
         Ok(Self {
             lake: open::lake(&config).await?,
             journal: open::journal(&config).await?,

@@ -113,7 +113,7 @@ const LESSONS: [Lesson; 27] = [
     },
     Lesson {
         command: "plan",
-        text: "A plan is a playbook bound to live objects. Showing one changes nothing in the cluster.",
+        text: "A plan is a playbook bound to live objects. Showing one changes nothing in the cluster. Choosing a playbook yourself is remembered: it counts for that one, and against the one that was recommended first.",
         examples: [
             ("plan inc-1f3a", "the exact patches, their undo, and what governance says"),
             ("plan inc-1f3a --playbook scale-out", "bind a playbook of your choice instead"),

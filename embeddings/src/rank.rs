@@ -72,7 +72,13 @@ pub fn rank(incident: &Incident, grounds: &Grounds<'_>, at: &Moment, top: usize)
         b.score.total_cmp(&a.score).then(b.success_rate.total_cmp(&a.success_rate)).then_with(|| a.playbook_id.cmp(&b.playbook_id))
     });
     let good = found.iter().take_while(|c| c.score >= LEAST_SCORE).count();
-    let abstained = (good == 0).then(|| reason(found.first(), applicable.len(), excluded.len()));
+    let abstained = (good == 0).then(|| {
+        let shut =
+            |p: &&Playbook| excluded.get(&p.id).map(|why| (candidate(incident, p, &past, &seen, all, grounds, at.now), why.as_str()));
+        let best_shut = grounds.playbooks.iter().filter_map(|p| shut(&p)).max_by(|a, b| a.0.score.total_cmp(&b.0.score));
+        let best_shut = best_shut.filter(|(candidate, _)| candidate.score >= LEAST_SCORE);
+        reason(found.first(), past.is_empty(), (applicable.len(), excluded.len()), best_shut.as_ref().map(|(c, why)| (c, *why)))
+    });
     let near_misses: Vec<Candidate> = found.split_off(good).into_iter().filter(is_near).take(NEAR_MISSES).collect();
     found.truncate(top.max(1));
     Recommendation {
@@ -296,18 +302,27 @@ fn justification(past: &[(&Past<'_>, f64)], similarity: f64, treated: &[&str], n
     parts.join("; ")
 }
 
-fn reason(best: Option<&Candidate>, applicable: usize, excluded: usize) -> String {
-    match best {
+/// Why nothing is recommended: what came nearest of those that apply, and what would have fitted and does not apply.
+fn reason(best: Option<&Candidate>, is_new: bool, (applicable, excluded): (usize, usize), shut: Option<(&Candidate, &str)>) -> String {
+    let those = if excluded > 0 { format!("{applicable} playbooks that apply") } else { format!("{applicable} playbooks") };
+    let why = match best {
         None if excluded > 0 => format!("none of the {excluded} playbooks applies"),
         None => "there are no playbooks to choose from (docs/playbooks.md)".to_owned(),
         Some(best) if is_near(best) => {
-            format!("the best of {applicable} playbooks, {}, scores {:.2}; {LEAST_SCORE:.2} is needed", best.playbook_id, best.score)
+            // Not rounded up to what is needed.
+            let score = (best.score * 100.0).floor() / 100.0;
+            format!("the best of {those}, {}, scores {score:.2}; {LEAST_SCORE:.2} is needed", best.playbook_id)
         }
-        Some(_) => {
+        Some(_) if is_new => {
             format!(
-                "nothing like this is known: no past run is at least {LEAST_SIMILARITY:.2} similar, and none of {applicable} playbooks names its symptoms"
+                "nothing like this is known: no past run is at least {LEAST_SIMILARITY:.2} similar, and none of {those} names its symptoms"
             )
         }
+        Some(_) => format!("none of {those} was run in anything like this or names its symptoms"),
+    };
+    match shut {
+        Some((candidate, reason)) => format!("{why}; {} would score {:.2}, but {reason}", candidate.playbook_id, candidate.score),
+        None => why,
     }
 }
 

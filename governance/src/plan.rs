@@ -37,7 +37,7 @@ pub struct Proposal<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum Unplannable {
     /// The playbook changes nothing: this is what it tells a person.
-    #[error("{0}")]
+    #[error("it only advises a person: {0}")]
     Advice(String),
     /// The playbook is not loaded any more.
     #[error("playbook {0} is not loaded")]
@@ -276,7 +276,9 @@ mod tests {
             planned(&rules, &fleet, playbook, &incident(root)).unwrap_err().to_string()
         };
         let same = |_: &mut Inventory| {};
-        assert!(fails(&same, "ask-data-owner", "dataset:s3://raw:orders").starts_with("Compare the newest version"));
+        assert!(
+            fails(&same, "ask-data-owner", "dataset:s3://raw:orders").starts_with("it only advises a person: Compare the newest version")
+        );
         assert_eq!(fails(&same, "vanished", "endpoint:ml/iris"), "playbook vanished is not loaded");
         assert_eq!(fails(&same, "scale-out", "endpoint:ml/rose"), "no blueprint governs endpoint:ml/rose: bind one under services");
         assert_eq!(fails(&same, "scale-out", "endpoint:ml/lily"), "there is nothing to act on: endpoint:ml/lily is not in the inventory");

@@ -141,10 +141,20 @@ fn explain(file: &str, error: &Error) -> LoadError {
         Error::DuplicateMappingKey { key, .. } => {
             LoadError::new(place, format!("key {:?} is written twice", key.as_deref().unwrap_or("?")))
         }
-        other => LoadError::new(
-            place,
-            serde_saphyr::DefaultMessageFormatter.format_message(other).escape_debug().to_string().replace("\\\"", "\""),
-        ),
+        other => {
+            let message = serde_saphyr::DefaultMessageFormatter.format_message(other).escape_debug().to_string();
+            LoadError::new(place, in_plain_words(&message.replace("\\\"", "\"").replace("\\'", "'")))
+        }
+    }
+}
+
+/// What the parser says, to a person.
+fn in_plain_words(message: &str) -> String {
+    match message {
+        "expected sequence start" => "a list is expected here: [a, b], or lines that begin with -".to_owned(),
+        "expected mapping start" => "keys are expected here, each with a value: `key: value`".to_owned(),
+        "unexpected end of input" => "there is nothing here".to_owned(),
+        other => other.to_owned(),
     }
 }
 

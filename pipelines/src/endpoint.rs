@@ -253,7 +253,10 @@ impl Endpoint {
         if !norm.is_finite() {
             return Err(self.unusable("a vector holds a number that is not finite".into()));
         }
-        Ok(vector.into_iter().map(|v| if norm > 0.0 { (f64::from(v) / norm) as f32 } else { 0.0 }).collect())
+        if norm <= 0.0 {
+            return Err(self.unusable("a vector is all zeros, which resembles nothing".into()));
+        }
+        Ok(vector.into_iter().map(|v| (f64::from(v) / norm) as f32).collect())
     }
 
     fn unusable(&self, reason: String) -> EndpointError {

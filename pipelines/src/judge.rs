@@ -12,6 +12,7 @@ use bellwether_governance::history::History;
 use bellwether_governance::plan::{At, Proposal, Unplannable};
 use bellwether_lineage::{Graph, correlate};
 use bellwether_model::decision::Decision;
+use bellwether_model::digest::Digest;
 use bellwether_model::execution::{Execution, ExecutionState};
 use bellwether_model::id::{IncidentId, PlaybookId, RoundId, ServiceName};
 use bellwether_model::incident::Incident;
@@ -23,6 +24,7 @@ use bellwether_model::recommendation::{Candidate, Exclusion, Match, Recommendati
 use bellwether_model::signal::Signal;
 use bellwether_model::suppression::Suppression;
 use bellwether_model::time::{Span, Timestamp};
+use serde::Deserialize;
 
 use crate::sift::Sifted;
 use crate::vectors::Embedding;
@@ -57,8 +59,10 @@ pub struct Evidence<'a> {
     pub experience: &'a Runs,
     /// How stated scores came true so far.
     pub calibration: &'a Calibration,
-    /// When open incidents were last recommended for.
-    pub recommended: &'a BTreeMap<IncidentId, Timestamp>,
+    /// When open incidents were last recommended for, and under which configuration.
+    pub recommended: &'a BTreeMap<IncidentId, Thought>,
+    /// The configuration in force: what it names, playbooks and blueprints, decides what is recommended.
+    pub config_digest: Digest,
     /// Where the executions for open incidents stand.
     pub executions: &'a [Execution],
     /// What came of them.
@@ -90,6 +94,15 @@ pub struct Conclusions {
     pub unplanned: Vec<Unplanned>,
 }
 
+/// When an incident was last recommended for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Thought {
+    /// When.
+    pub at: Timestamp,
+    /// Digest of the configuration that was in force.
+    pub config_digest: Digest,
+}
+
 /// A recommended playbook that has no plan.
 #[derive(Debug)]
 pub struct Unplanned {
@@ -116,7 +129,8 @@ pub fn incidents(
 /// Judges what these signals, and the incidents that those make that are told, mean; the others are kept, with why nobody is told. `texts` has
 /// the vectors of what is [`due`].
 ///
-/// An incident is recommended for when a signal of it opened or worsened, or when an attempt to mend it ended without success.
+/// An incident is recommended for when a signal of it opened or worsened, when an attempt to mend it ended without success, or when the configuration
+/// has changed since and nothing has helped yet: there may be new playbooks.
 /// While an execution for it is under way nothing new is proposed. A playbook that was tried for it in vain, that a person
 /// refused, or that was refused twice, is not proposed again.
 ///
@@ -156,9 +170,13 @@ pub fn due<'a>(transitions: &'a [Incident], signals: &[Signal], evidence: &'a Ev
     let untouched = evidence.open_incidents.iter().filter(|i| i.is_open() && !touched.contains(&i.incident_id));
     // Ended in vain since it was last thought about: think again.
     let thought = |incident: &Incident| evidence.recommended.get(&incident.incident_id).copied();
-    let retried = |incident: &Incident| of(incident).any(|e| ended_in_vain(e) && thought(incident).is_none_or(|t| e.recorded_at > t));
-    let changed = transitions.iter().filter(|i| i.is_open() && (grew(i) || retried(i)));
-    let mut due: Vec<&Incident> = changed.chain(untouched.filter(|i| retried(i))).collect();
+    let retried = |incident: &Incident| of(incident).any(|e| ended_in_vain(e) && thought(incident).is_none_or(|t| e.recorded_at > t.at));
+    let outdated = |incident: &Incident| {
+        thought(incident).is_some_and(|t| t.config_digest != evidence.config_digest)
+            && !of(incident).any(|e| e.state == ExecutionState::Succeeded)
+    };
+    let changed = transitions.iter().filter(|i| i.is_open() && (grew(i) || retried(i) || outdated(i)));
+    let mut due: Vec<&Incident> = changed.chain(untouched.filter(|i| retried(i) || outdated(i))).collect();
     due.retain(|incident| !of(incident).any(is_under_way));
     due.sort_by(|a, b| a.incident_id.cmp(&b.incident_id));
     due

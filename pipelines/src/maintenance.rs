@@ -139,8 +139,21 @@ pub enum MaintenanceError {
     #[error("a maintenance window needs a name")]
     Nameless,
     /// Neither once nor again and again, or both.
-    #[error("maintenance window {0:?} needs either from and until, or cron and duration")]
-    When(String),
+    #[error("maintenance window {name:?} has {written}: it needs either from and until, or cron and duration with or without timezone")]
+    When {
+        /// Its name.
+        name: String,
+        /// What it says of its time.
+        written: String,
+    },
+    /// The next begins before it is over, always.
+    #[error("maintenance window {name:?} lasts {duration} and begins anew before it ends: it would cover everything, for good")]
+    Endless {
+        /// Its name.
+        name: String,
+        /// How long it lasts.
+        duration: Span,
+    },
     /// It ends before it begins.
     #[error("maintenance window {name:?} ends at {until}, which is not after its beginning at {from}")]
     Backwards {
@@ -174,12 +187,40 @@ impl TryFrom<Written> for Maintenance {
                 if duration <= Span::ZERO {
                     return Err(MaintenanceError::Instant(name));
                 }
-                When::Often { cron, timezone: timezone.unwrap_or_default(), duration }
+                let timezone = timezone.unwrap_or_default();
+                if is_endless(&cron, timezone, duration) {
+                    return Err(MaintenanceError::Endless { name, duration });
+                }
+                When::Often { cron, timezone, duration }
             }
-            _ => return Err(MaintenanceError::When(name)),
+            (from, until, cron, duration) => {
+                let keys = [
+                    ("from", from.is_some()),
+                    ("until", until.is_some()),
+                    ("cron", cron.is_some()),
+                    ("timezone", timezone.is_some()),
+                    ("duration", duration.is_some()),
+                ];
+                let written: Vec<&str> = keys.into_iter().filter(|(_, is_written)| *is_written).map(|(key, _)| key).collect();
+                let written = if written.is_empty() { "no time".to_owned() } else { written.join(", ") };
+                return Err(MaintenanceError::When { name, written });
+            }
         };
         Ok(Self { name, reason, when, covers })
     }
+}
+
+/// Whether each of the next windows begins before the one before is over, as far as a month of days tells.
+fn is_endless(cron: &Schedule, timezone: Zone, duration: Span) -> bool {
+    let mut begins = cron.next_after(Timestamp::from_secs(1_767_225_600), timezone);
+    for _ in 0..31 {
+        let Some(from) = begins else { return false };
+        begins = cron.next_after(from, timezone);
+        if begins.is_none_or(|next| next.since(from) > duration) {
+            return false;
+        }
+    }
+    true
 }
 
 impl From<Maintenance> for Written {

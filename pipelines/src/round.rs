@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::courses;
 use crate::experience;
 use crate::history::histories;
-use crate::judge::{self, Conclusions, Evidence, Standards};
+use crate::judge::{self, Conclusions, Evidence, Standards, Thought};
 use crate::maintenance::Maintenance;
 use crate::sift::{self, Before, Sieve};
 use crate::turns::Turns;
@@ -199,6 +199,7 @@ pub async fn judge_round(
         experience: past.runs(),
         calibration: &calibration,
         recommended: &recommended,
+        config_digest: spec.config_digest,
         executions: &known.executions,
         outcomes: &known.outcomes,
         histories: &histories,
@@ -306,15 +307,16 @@ async fn signals_of(session: &Session, incidents: &[Incident], open: &[Signal]) 
 }
 
 /// When open incidents were last recommended for.
-async fn last_recommended(session: &Session) -> Result<BTreeMap<IncidentId, Timestamp>, SqlError> {
+async fn last_recommended(session: &Session) -> Result<BTreeMap<IncidentId, Thought>, SqlError> {
     #[derive(Deserialize)]
     struct Last {
         incident_id: IncidentId,
-        at: Timestamp,
+        #[serde(flatten)]
+        thought: Thought,
     }
-    let sql = "SELECT r.incident_id, max(r.recorded_at) AS at FROM recommendations r JOIN incidents_current i USING (incident_id) \
-               WHERE i.state <> 'closed' GROUP BY r.incident_id";
-    Ok(session.rows::<Last>(sql).await?.into_iter().map(|last| (last.incident_id, last.at)).collect())
+    let sql = "SELECT r.incident_id, r.recorded_at AS at, d.config_digest FROM recommendations r JOIN incidents_current i USING (incident_id) \
+               JOIN rounds d ON d.round_id = r.round_id WHERE i.state <> 'closed' ORDER BY r.recorded_at, r.recommendation_id";
+    Ok(session.rows::<Last>(sql).await?.into_iter().map(|last| (last.incident_id, last.thought)).collect())
 }
 
 impl Conclusions {

@@ -1,6 +1,7 @@
 //! `POST /recommend` and `GET /recommendations/{id}/why`
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Json as JsonAnswer;
@@ -19,7 +20,9 @@ use bellwether_model::time::Timestamp;
 use bellwether_pipelines::stored::Stored;
 use bellwether_sql::literal::text;
 use bellwether_sql::{Session, SessionOptions};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::Services;
@@ -61,24 +64,50 @@ pub struct RecommendRequest {
     top: Option<usize>,
 }
 
-/// An incident that the ledger does not know.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged)]
+/// An incident that the ledger does not know: in words alone, or with what is known besides.
+#[derive(Debug, ToSchema)]
+#[schema(as = Payload)]
 pub enum Payload {
     /// In words alone.
+    #[schema(value_type = String)]
     Words(String),
     /// In words, with what is known besides.
-    Described {
-        /// What is wrong, in words.
-        summary: String,
-        /// Metrics or columns that deviate; those that playbooks name and the words hold when absent.
-        #[serde(default)]
-        symptoms: Vec<String>,
-        /// What it is about, as labels: `namespace`, `service`, `node`, `pool`.
-        #[serde(default)]
-        #[schema(value_type = BTreeMap<String, String>)]
-        labels: Labels,
-    },
+    Described(Described),
+}
+
+/// An incident in words, with what is known besides.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Described {
+    /// What is wrong, in words.
+    summary: String,
+    /// Metrics or columns that deviate; those that playbooks name and the words hold when absent.
+    #[serde(default)]
+    symptoms: Vec<String>,
+    /// What it is about, as labels: `namespace`, `service`, `node`, `pool`.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: Labels,
+}
+
+// By hand, because an untagged enum cannot say which field is wrong.
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Payload;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or an object with summary, symptoms and labels")
+            }
+            fn visit_str<E: serde::de::Error>(self, words: &str) -> Result<Payload, E> {
+                Ok(Payload::Words(words.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Payload, A::Error> {
+                Described::deserialize(MapAccessDeserializer::new(map)).map(Payload::Described)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// A recommended playbook.
@@ -118,7 +147,10 @@ pub async fn recommend(
     State(services): State<Arc<Services>>,
     Json(request): Json<RecommendRequest>,
 ) -> Result<(HeaderMap, JsonAnswer<Vec<Recommended>>), Problem> {
-    let top = request.top.unwrap_or(TOP.0).clamp(1, TOP.1);
+    let top = request.top.unwrap_or(TOP.0);
+    if !(1..=TOP.1).contains(&top) {
+        return Err(Problem::bad(format!("top is {top}; it is a number from 1 to {}", TOP.1)).at("/top"));
+    }
     let session = async || ledger::session(&services.lake, services.now()).await;
     let found = match (request.signal_id, request.incident_id, request.payload) {
         (Some(id), None, None) => {
@@ -242,13 +274,14 @@ fn alone(signal: &Signal, symptom: String, labels: &Labels) -> Incident {
 
 /// An incident that is told of in words.
 fn described(services: &Services, payload: Payload) -> Result<Incident, Problem> {
-    let (summary, mut symptoms, labels) = match payload {
-        Payload::Words(words) => (words, Vec::new(), Labels::new()),
-        Payload::Described { summary, symptoms, labels } => (summary, symptoms, labels),
+    let Described { summary, mut symptoms, labels } = match payload {
+        Payload::Words(summary) => Described { summary, ..Described::default() },
+        Payload::Described(described) => described,
     };
     let summary = summary.trim();
-    if summary.is_empty() || summary.chars().count() > LONGEST {
-        return Err(Problem::bad(format!("a payload has 1 to {LONGEST} characters of text")).at("/payload"));
+    let length = summary.chars().count();
+    if !(1..=LONGEST).contains(&length) {
+        return Err(Problem::bad(format!("a payload has 1 to {LONGEST} characters of text, and this one has {length}")).at("/payload"));
     }
     let summary = services.redactor.text(summary).into_owned();
     if symptoms.is_empty() {

@@ -28,7 +28,8 @@ pub async fn run(config: &Config, args: RecommendArgs, output: Output) -> Result
     let value: Vec<_> = found.iter().map(|(incident, recommendation)| json!({"incident_id": incident.incident_id, "title": incident.title, "recommendation": recommendation})).collect();
     output::print(output, &value, || {
         if found.is_empty() {
-            return "no incident is open, so there is nothing to recommend".to_owned();
+            return "no incident is open, so there is nothing to recommend; `bellwether recommend ID --why` shows what was recommended for one that is over"
+                .to_owned();
         }
         let mut blocks = Vec::new();
         for (incident, recommendation) in &found {

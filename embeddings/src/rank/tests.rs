@@ -165,7 +165,19 @@ fn it_abstains_and_says_why() {
 
     let exclusion = Exclusion { playbook_id: PlaybookId::new("fits"), reason: "max_replicas < 20 does not hold".into() };
     let shut = ranked(&[], &[playbook("fits", &["latency_p95"])], std::slice::from_ref(&exclusion), 3);
-    assert_eq!((shut.abstained.as_deref(), &shut.excluded[0]), (Some("none of the 1 playbooks applies"), &exclusion));
+    let why = shut.abstained.unwrap();
+    assert!(
+        why.starts_with("none of the 1 playbooks applies; fits would score 0.") && why.ends_with("but max_replicas < 20 does not hold"),
+        "{why}"
+    );
+    assert_eq!(shut.excluded, std::slice::from_ref(&exclusion));
+    let runs: Vec<Match> = (0..9).map(|i| past(i, "fits", 0.9, "effective", 1)).collect();
+    let other = [playbook("fits", &[]), playbook("other", &["disk_full"])];
+    let why = ranked(&runs, &other, std::slice::from_ref(&exclusion), 3).abstained.unwrap();
+    assert!(
+        why.starts_with("none of 1 playbooks that apply was run in anything like this") && why.contains("fits would score 0."),
+        "{why}"
+    );
     assert_eq!(ranked(&[], &[], &[], 3).abstained.as_deref(), Some("there are no playbooks to choose from (docs/playbooks.md)"));
 }
 

@@ -33,6 +33,11 @@ fn execution(playbook: &str, state: &str, actor: &str, minute: i64) -> Execution
 
 /// What `due` and `tried_in_vain` say of the one incident, in this state of affairs.
 fn thought(transition: Option<Incident>, signals: &[Signal], executions: &[Execution]) -> (bool, Vec<String>) {
+    thought_under(Digest::ZERO, transition, signals, executions)
+}
+
+/// The same under this configuration; the incident was thought about under another one.
+fn thought_under(config_digest: Digest, transition: Option<Incident>, signals: &[Signal], executions: &[Execution]) -> (bool, Vec<String>) {
     let (graph, inventory, index) = (Graph::default(), Inventory::default(), Index::new("none", 1));
     let stored = [incident("opened", 1)];
     let evidence = Evidence {
@@ -44,7 +49,8 @@ fn thought(transition: Option<Incident>, signals: &[Signal], executions: &[Execu
         index: &index,
         experience: &bellwether_embeddings::Runs::default(),
         calibration: &bellwether_embeddings::Calibration::default(),
-        recommended: &BTreeMap::from([(IncidentId::new("inc-1"), at(1))]),
+        recommended: &BTreeMap::from([(IncidentId::new("inc-1"), Thought { at: at(1), config_digest: Digest::ZERO })]),
+        config_digest,
         executions,
         outcomes: &[],
         histories: &BTreeMap::new(),
@@ -64,6 +70,11 @@ fn what_grows_is_thought_about_again_and_what_calms_is_not() {
     assert!(!thought(updated(), &[signal("sig-9", "opened", 15)], &[]).0, "a signal of another incident");
     assert!(!thought(Some(incident("closed", 15)), &[signal("sig-1", "closed", 15)], &[]).0);
     assert!(!thought(None, &[], &[]).0, "nothing is new");
+    let new = Digest::of(&"new playbooks").unwrap();
+    assert!(thought_under(new, None, &[], &[]).0, "there may be a playbook for it now");
+    for (state, is_due) in [("succeeded", false), ("executing", false), ("suggested", true)] {
+        assert_eq!(thought_under(new, None, &[], &[execution("scale-out", state, "bellwether", 10)]).0, is_due, "{state}");
+    }
 }
 
 #[test]

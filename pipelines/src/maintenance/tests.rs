@@ -72,6 +72,7 @@ fn a_filter_says_which_signals_are_covered() {
 
 #[test]
 fn mistakes_are_shown_where_they_are() {
+    assert!(windows("- {name: w, cron: '0 2 * * MON-FRI', duration: 24h}").is_ok(), "it ends on Saturdays");
     let once = "from: 2026-03-03T00:00:00Z, until: 2026-03-04T00:00:00Z";
     let cases = [
         (format!("- {{name: w, {once}, covers: labels.pool = 3}}"), "b.yaml:1:", "is not a condition"),
@@ -82,7 +83,9 @@ fn mistakes_are_shown_where_they_are() {
         ),
         (format!("- {{name: w, {once}, covers: metric}}"), "b.yaml:1:", "not true or false"),
         ("- {name: w, from: 2026-03-03T00:00:00Z}".into(), "b.yaml:1:", "needs either from and until, or cron and duration"),
-        (format!("- {{name: w, {once}, duration: 2h}}"), "b.yaml:1:", "needs either from and until, or cron and duration"),
+        (format!("- {{name: w, {once}, duration: 2h}}"), "b.yaml:1:", "has from, until, duration: it needs either from and until"),
+        ("- {name: w, cron: '0 2 * * *', duration: 24h}".into(), "b.yaml:1:", "lasts 1d and begins anew before it ends"),
+        ("name: w".into(), "b.yaml:1:", "a list is expected here"),
         ("- {name: w, from: 2026-03-04T00:00:00Z, until: 2026-03-03T00:00:00Z}".into(), "b.yaml:1:", "is not after its beginning"),
         ("- {name: w, cron: at night, duration: 2h}".into(), "b.yaml:1:", "is not a cron expression"),
         ("- {name: w, cron: '0 2 * * *', duration: 0s}".into(), "b.yaml:1:", "duration of zero"),

@@ -142,8 +142,21 @@ async fn a_playbook_is_recommended_with_reasons_or_none_with_a_reason() {
     let nothing = world.post("viewer", "/recommend", json!({"payload": {"summary": "the coffee machine is on fire"}})).await;
     assert_eq!((nothing.status.as_u16(), &nothing.json), (200, &json!([])));
     assert!(nothing.headers["bellwether-abstained"].to_str().unwrap().contains("nothing like this is known"));
-    for wrong in [json!({}), json!({"signal_id": "sig-1", "incident_id": "inc-1"}), json!({"payload": " "})] {
-        assert_eq!(world.post("viewer", "/recommend", wrong).await.problem(), (400, "bad-request"));
+    let why = unknown.headers["bellwether-abstained"].to_str().unwrap();
+    assert!(why.contains("scale-out would score 0.") && why.contains("but "), "{why}");
+    for (wrong, says) in [
+        (json!({}), "exactly one of"),
+        (json!({"signal_id": "sig-1", "incident_id": "inc-1"}), "exactly one of"),
+        (json!({"payload": " "}), "1 to 20000 characters of text, and this one has 0"),
+        (json!({"payload": "slow", "top": 50}), "a number from 1 to 20"),
+        (json!({"payload": "slow", "top": 0}), "a number from 1 to 20"),
+        (json!({"payload": 5}), "a text, or an object with summary, symptoms and labels"),
+        (json!({"payload": {"summry": "slow"}}), "unknown field `summry`"),
+        (json!({"payload": {"summary": "slow", "symptoms": "latency_p95"}}), "expected a sequence"),
+    ] {
+        let answer = world.post("viewer", "/recommend", wrong).await;
+        assert_eq!(answer.problem(), (400, "bad-request"), "{}", answer.text);
+        assert!(answer.json["detail"].as_str().unwrap().contains(says), "{says:?} is not in {}", answer.text);
     }
     assert_eq!(world.post("viewer", "/recommend", json!({"signal_id": "sig-9"})).await.problem(), (404, "not-found"));
 }
