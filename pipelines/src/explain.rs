@@ -25,7 +25,7 @@ use bellwether_sql::literal::{instant, text};
 use bellwether_sql::{Session, SqlError};
 
 pub use found::{Cause, ChangedSeries, Compared, Drifted, Explanation, Neighbour, PrecedingChange, Relation};
-pub use words::{drifted_by, lagging, moved};
+pub use words::{drifted_by, lagging, moved, name};
 
 /// Most series that are read.
 pub const MOST_SERIES: usize = 400;

@@ -9,6 +9,7 @@ use bellwether_model::series::Series;
 use bellwether_model::signal::{Severity, Subject};
 use bellwether_model::time::{Span, TimeRange, Timestamp};
 use bellwether_model::unit::MicroUsd;
+pub(crate) use bellwether_pipelines::explain::name as entity;
 
 use super::data::{Attempt, AuditStanding, CostLine, ReportData, action_counts};
 use super::unjudged;
@@ -205,17 +206,6 @@ pub(super) fn idle(line: &CostLine) -> String {
 /// A share as a whole percentage.
 pub(super) fn share(ratio: f64) -> String {
     if ratio.is_finite() { format!("{:.0} %", ratio * 100.0) } else { "–".into() }
-}
-
-/// An entity as people say it: `ml/iris`, `pool gpu-a`, `node gpu-3`.
-pub(crate) fn entity(entity: &Entity) -> String {
-    match entity {
-        Entity::Endpoint(id) => id.to_string(),
-        Entity::Pool(name) => format!("pool {name}"),
-        Entity::Node(name) => format!("node {name}"),
-        Entity::Dataset(id) => format!("dataset {id}"),
-        Entity::Other(label, value) => format!("{label} {value}"),
-    }
 }
 
 /// A subject as people say it: `latency_p95 of ml/iris`.

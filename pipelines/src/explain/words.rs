@@ -65,7 +65,7 @@ pub(super) fn unit_of_name(metric: &str, level: f64) -> Unit {
 }
 
 /// An entity as people say it: `ml/iris`, `pool gpu-a`, `node gpu-3`.
-fn name(entity: &Entity) -> String {
+pub fn name(entity: &Entity) -> String {
     match entity {
         Entity::Endpoint(id) => id.to_string(),
         Entity::Pool(name) => format!("pool {name}"),
